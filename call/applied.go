@@ -1,0 +1,109 @@
+package call
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/voicerouter/voicerouter/identity"
+)
+
+// Limits of the list of applied messages.
+const (
+	// KeepMarks is how many marks a record keeps although they could go.
+	KeepMarks = 64
+	// MaxMarks is how many a record holds at most. A message that would need one
+	// more is deferred until an older one may go.
+	MaxMarks = 256
+)
+
+// Mark remembers a message that has been applied. In JSON it is one string of
+// three fields, so that a record with many stays small.
+type Mark struct {
+	// Hash is derived from the sender and the jti.
+	Hash string
+	// Seq is the sequence of the message in the inbound stream.
+	Seq uint64
+	// At is the broker's timestamp of the message.
+	At time.Time
+}
+
+// hashBytes is how much of the SHA-256 a mark keeps: the list is short and its
+// entries belong to two identities, so that 64 bits never collide by chance.
+const hashBytes = 8
+
+// hashOf returns the Hash of a message: base64url of the first 8 bytes of
+// SHA-256 over sender, a zero byte, jti.
+func hashOf(sender identity.ID, jti string) string {
+	sum := sha256.Sum256([]byte(sender.String() + "\x00" + jti))
+	return base64.RawURLEncoding.EncodeToString(sum[:hashBytes])
+}
+
+// applied reports whether the message with this hash is among the applied.
+func (s *State) applied(hash string) bool {
+	return s != nil && slices.ContainsFunc(s.Applied, func(m Mark) bool { return m.Hash == hash })
+}
+
+// mark adds m to the applied messages. Above [KeepMarks] the oldest go that may:
+// a mark may go only if its message can no longer be delivered again, which takes
+// both that everything up to its sequence is acknowledged and that it is older
+// than keep. mark reports false, and the decision is void, if the list is full of
+// marks that must stay.
+func (s *State) mark(m Mark, floor uint64, keep time.Duration) bool {
+	if over := len(s.Applied) + 1 - KeepMarks; over > 0 {
+		eldest := m.At.Add(-keep)
+		s.Applied = slices.DeleteFunc(s.Applied, func(old Mark) bool {
+			if over <= 0 || old.Seq > floor || !old.At.Before(eldest) {
+				return false
+			}
+			over--
+			return true
+		})
+	}
+	if len(s.Applied) >= MaxMarks {
+		return false
+	}
+	s.Applied = append(s.Applied, m)
+	return true
+}
+
+var errMark = errors.New("applied: want hash.sequence.milliseconds")
+
+// MarshalText implements [encoding.TextMarshaler]: hash, sequence and Unix time
+// in milliseconds, the numbers in base 36, separated by dots.
+func (m Mark) MarshalText() ([]byte, error) {
+	b := make([]byte, 0, len(m.Hash)+24)
+	b = append(b, m.Hash...)
+	b = strconv.AppendUint(append(b, '.'), m.Seq, 36)
+	b = strconv.AppendInt(append(b, '.'), m.At.UnixMilli(), 36)
+	return b, nil
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (m *Mark) UnmarshalText(text []byte) error {
+	hash, rest, _ := strings.Cut(string(text), ".")
+	seq, ms, ok := strings.Cut(rest, ".")
+	if !ok {
+		return errMark
+	}
+	sequence, err1 := strconv.ParseUint(seq, 36, 64)
+	millis, err2 := strconv.ParseInt(ms, 36, 64)
+	if err1 != nil || err2 != nil {
+		return errMark
+	}
+	*m = Mark{Hash: hash, Seq: sequence, At: time.UnixMilli(millis).UTC()}
+	return nil
+}
+
+// validHash reports whether h is what hashOf returns.
+func validHash(h string) bool {
+	if len(h) != base64.RawURLEncoding.EncodedLen(hashBytes) {
+		return false
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(h)
+	return err == nil && len(raw) == hashBytes
+}

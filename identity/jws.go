@@ -1,0 +1,151 @@
+package identity
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Errors of [ParseEnvelope] and [Envelope.Verify].
+var (
+	// ErrEnvelope is returned for bytes that are not a JWS in flattened JSON
+	// serialization with exactly the members payload, protected and signature.
+	ErrEnvelope = errors.New("not a flattened JWS")
+	// ErrHeader is returned for a protected header that is not a JSON object
+	// with alg, kid and at most typ: crit, b64, jwk and all else are refused.
+	ErrHeader = errors.New("protected header refused")
+	// ErrAlgorithm is returned for any alg but EdDSA.
+	ErrAlgorithm = errors.New("algorithm refused")
+	// ErrUnknownKey is returned by Verify when the sender has no key with the
+	// kid of the header.
+	ErrUnknownKey = errors.New("unknown key")
+	// ErrSignature is returned by Verify when the signature is not the key's.
+	ErrSignature = errors.New("signature does not verify")
+)
+
+// Envelope is a parsed, not yet verified JWS. Its Payload means nothing before
+// Verify has returned nil.
+type Envelope struct {
+	// KID is the key id of the protected header.
+	KID string
+	// Payload holds the decoded bytes of the payload member.
+	Payload []byte
+
+	signed    []byte // protected + "." + payload (RFC 7515 section 5.2)
+	signature []byte
+}
+
+type flattened struct {
+	Payload   string `json:"payload"`
+	Protected string `json:"protected"`
+	Signature string `json:"signature"`
+}
+
+type header struct {
+	Alg string `json:"alg"`
+	KID string `json:"kid"`
+	Typ string `json:"typ,omitzero"`
+}
+
+// strict refuses unknown members. Duplicate members, invalid UTF-8 and names in
+// another case are refused by the decoder's defaults.
+var strict = json.JoinOptions(json.RejectUnknownMembers(true), jsontext.AllowDuplicateNames(false))
+
+// ParseEnvelope parses a JWS in flattened JSON serialization (RFC 7515 section
+// 7.2.2). Its errors wrap [ErrEnvelope], [ErrHeader] or [ErrAlgorithm].
+func ParseEnvelope(data []byte) (Envelope, error) {
+	var raw flattened
+	if err := json.Unmarshal(data, &raw, strict); err != nil {
+		return Envelope{}, fmt.Errorf("%w: %s", ErrEnvelope, jsonFault(err))
+	}
+	protected, err := b64.DecodeString(raw.Protected)
+	if err != nil {
+		return Envelope{}, fmt.Errorf("%w: member protected is not unpadded base64url", ErrEnvelope)
+	}
+	var h header
+	if err := json.Unmarshal(protected, &h, strict); err != nil {
+		return Envelope{}, fmt.Errorf("%w: %s", ErrHeader, jsonFault(err))
+	}
+	if h.Alg != "EdDSA" {
+		return Envelope{}, fmt.Errorf("%w: %.16q, want EdDSA", ErrAlgorithm, h.Alg)
+	}
+	if checkKID(h.KID) != nil || h.Typ != "" && !strings.EqualFold(h.Typ, "JWT") {
+		return Envelope{}, fmt.Errorf("%w: want a kid of 1 to %d bytes and no typ but JWT", ErrHeader, MaxKID)
+	}
+	signature, err := b64.DecodeString(raw.Signature)
+	if err != nil || len(signature) != ed25519.SignatureSize {
+		return Envelope{}, fmt.Errorf("%w: member signature is not the unpadded base64url of %d bytes", ErrEnvelope, ed25519.SignatureSize)
+	}
+	payload, err := b64.DecodeString(raw.Payload)
+	if err != nil {
+		return Envelope{}, fmt.Errorf("%w: member payload is not unpadded base64url", ErrEnvelope)
+	}
+	return Envelope{
+		KID:       h.KID,
+		Payload:   payload,
+		signed:    signingInput(raw.Protected, raw.Payload),
+		signature: signature,
+	}, nil
+}
+
+// Verify checks the signature with the key among keys that the header names. Its
+// errors wrap [ErrUnknownKey] or [ErrSignature].
+func (e Envelope) Verify(keys []PublicKey) error {
+	for _, k := range keys {
+		if k.KID != e.KID {
+			continue
+		}
+		if len(k.Key) != ed25519.PublicKeySize || !ed25519.Verify(k.Key, e.signed, e.signature) {
+			return fmt.Errorf("%w: with key %q", ErrSignature, e.KID)
+		}
+		return nil
+	}
+	return fmt.Errorf("%w: %q", ErrUnknownKey, e.KID)
+}
+
+// Sign returns payload in a flattened JWS, signed with k. Ed25519 is
+// deterministic: the same key and payload give the same bytes. It panics if k is
+// the zero key.
+func (k PrivateKey) Sign(payload []byte) []byte {
+	kid, err := jsontext.AppendQuote(nil, k.KID)
+	if err != nil {
+		kid = []byte(`""`) // a kid that is not UTF-8 was never accepted by a parser
+	}
+	protected := b64.EncodeToString([]byte(`{"alg":"EdDSA","kid":` + string(kid) + `}`))
+	body := b64.EncodeToString(payload)
+	signature := ed25519.Sign(k.key, signingInput(protected, body))
+
+	out := make([]byte, 0, len(body)+len(protected)+140)
+	out = append(out, `{"payload":"`...)
+	out = append(out, body...)
+	out = append(out, `","protected":"`...)
+	out = append(out, protected...)
+	out = append(out, `","signature":"`...)
+	out = b64.AppendEncode(out, signature)
+	return append(out, `"}`...)
+}
+
+func signingInput(protected, payload string) []byte {
+	out := make([]byte, 0, len(protected)+1+len(payload))
+	out = append(out, protected...)
+	out = append(out, '.')
+	return append(out, payload...)
+}
+
+// jsonFault says what is wrong with a JSON text without quoting it: the text may
+// be private.
+func jsonFault(err error) string {
+	var syntactic *jsontext.SyntacticError
+	if errors.As(err, &syntactic) {
+		return fmt.Sprintf("JSON error at byte %d", syntactic.ByteOffset)
+	}
+	var semantic *json.SemanticError
+	if errors.As(err, &semantic) {
+		return fmt.Sprintf("unknown member or wrong JSON type at byte %d", semantic.ByteOffset)
+	}
+	return "JSON ends too early"
+}

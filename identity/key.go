@@ -1,0 +1,143 @@
+package identity
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+)
+
+// b64 is the only base64 of the protocol: URL alphabet, no padding, and no
+// second spelling of the same bytes.
+var b64 = base64.RawURLEncoding.Strict()
+
+// MaxKID is the longest key id in bytes.
+const MaxKID = 64
+
+// PublicKey verifies the messages of one identity. In JSON it is a JWK (RFC
+// 8037 section 2): {"kty":"OKP","crv":"Ed25519","kid":"1","x":"..."}.
+type PublicKey struct {
+	KID string
+	Key ed25519.PublicKey
+}
+
+// PrivateKey signs messages. It prints as its key id only; its JSON, a JWK with
+// the member d, contains the secret and belongs in a file of mode 0600.
+type PrivateKey struct {
+	KID string
+	key ed25519.PrivateKey
+}
+
+type jwk struct {
+	Kty string `json:"kty"`
+	Crv string `json:"crv"`
+	KID string `json:"kid"`
+	X   string `json:"x"`
+	D   string `json:"d,omitzero"`
+}
+
+// GenerateKey returns a new private key with this key id, which must be 1 to
+// [MaxKID] bytes long.
+func GenerateKey(kid string) (PrivateKey, error) {
+	if err := checkKID(kid); err != nil {
+		return PrivateKey{}, err
+	}
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return PrivateKey{}, fmt.Errorf("identity: generate key: %w", err)
+	}
+	return PrivateKey{KID: kid, key: key}, nil
+}
+
+// Public returns the key that verifies what k signs.
+func (k PrivateKey) Public() PublicKey {
+	return PublicKey{KID: k.KID, Key: k.key.Public().(ed25519.PublicKey)}
+}
+
+// IsZero reports whether k is no key.
+func (k PrivateKey) IsZero() bool { return len(k.key) == 0 }
+
+// String returns the key id; it never shows the secret.
+func (k PrivateKey) String() string { return "private key " + k.KID }
+
+// GoString is String, so that %#v shows no secret either.
+func (k PrivateKey) GoString() string { return k.String() }
+
+// MarshalJSON returns the private JWK. Write it to a file of mode 0600 and
+// nowhere else.
+func (k PrivateKey) MarshalJSON() ([]byte, error) {
+	if k.IsZero() {
+		return nil, errors.New("identity: the zero private key has no JWK")
+	}
+	return json.Marshal(jwk{
+		Kty: "OKP", Crv: "Ed25519", KID: k.KID,
+		X: b64.EncodeToString(k.Public().Key),
+		D: b64.EncodeToString(k.key.Seed()),
+	})
+}
+
+// UnmarshalJSON accepts a private JWK for Ed25519 whose public half fits.
+func (k *PrivateKey) UnmarshalJSON(data []byte) error {
+	raw, public, err := parseJWK(data)
+	if err != nil {
+		return err
+	}
+	seed, err := b64.DecodeString(raw.D)
+	if err != nil || len(seed) != ed25519.SeedSize {
+		return fmt.Errorf("identity: JWK %q: member d is not the base64url of %d bytes", raw.KID, ed25519.SeedSize)
+	}
+	key := ed25519.NewKeyFromSeed(seed)
+	if !public.Key.Equal(key.Public()) {
+		return fmt.Errorf("identity: JWK %q: members x and d do not belong together", raw.KID)
+	}
+	*k = PrivateKey{KID: raw.KID, key: key}
+	return nil
+}
+
+// MarshalJSON returns the JWK.
+func (k PublicKey) MarshalJSON() ([]byte, error) {
+	return json.Marshal(jwk{Kty: "OKP", Crv: "Ed25519", KID: k.KID, X: b64.EncodeToString(k.Key)})
+}
+
+// UnmarshalJSON accepts a public JWK for Ed25519 and refuses one that contains
+// a private member.
+func (k *PublicKey) UnmarshalJSON(data []byte) error {
+	raw, public, err := parseJWK(data)
+	if err != nil {
+		return err
+	}
+	if raw.D != "" {
+		return fmt.Errorf("identity: JWK %q contains the private member d where a public key is wanted", raw.KID)
+	}
+	*k = public
+	return nil
+}
+
+func parseJWK(data []byte) (jwk, PublicKey, error) {
+	var raw jwk
+	if err := json.Unmarshal(data, &raw); err != nil {
+		// The cause may quote the input, which may be a secret.
+		return raw, PublicKey{}, errors.New("identity: not a JWK: want a JSON object with the string members kty, crv, kid and x")
+	}
+	if raw.Kty != "OKP" || raw.Crv != "Ed25519" {
+		return raw, PublicKey{}, fmt.Errorf("identity: JWK %.64q: kty %.16q crv %.16q is not supported: want OKP and Ed25519", raw.KID, raw.Kty, raw.Crv)
+	}
+	if err := checkKID(raw.KID); err != nil {
+		return raw, PublicKey{}, err
+	}
+	x, err := b64.DecodeString(raw.X)
+	if err != nil || len(x) != ed25519.PublicKeySize {
+		return raw, PublicKey{}, fmt.Errorf("identity: JWK %q: member x is not the base64url of %d bytes", raw.KID, ed25519.PublicKeySize)
+	}
+	return raw, PublicKey{KID: raw.KID, Key: x}, nil
+}
+
+func checkKID(kid string) error {
+	if kid == "" || len(kid) > MaxKID {
+		return fmt.Errorf("identity: key id of %d bytes: want 1 to %d", len(kid), MaxKID)
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nkeys"
+
+	"github.com/voicerouter/voicerouter/identity"
+)
+
+// Config is what a nats-server configuration of the router is made of.
+type Config struct {
+	// Name is the server's name; "" lets the server choose.
+	Name string
+	// Host is the address to listen on, default 127.0.0.1.
+	Host string
+	// Port is the client port: 0 means 4222, -1 any free one.
+	Port int
+	// MonitorPort serves the monitoring endpoints over HTTP; 0 is off.
+	MonitorPort int
+	// StoreDir is the directory of JetStream. Required.
+	StoreDir string
+	// MaxMemory and MaxFile bound JetStream's memory and disk, in bytes; 0 leaves
+	// the choice to the server.
+	MaxMemory, MaxFile int64
+	// SyncInterval is how often the stores are fsynced; 0 is the server's default
+	// of 2 minutes.
+	SyncInterval time.Duration
+	// SyncAlways fsyncs every write before it is acknowledged.
+	SyncAlways bool
+	// MaxPayload is the largest message in bytes, default 1 MiB. The largest one
+	// of the router, an answer of the sync service, stays below that.
+	MaxPayload int
+	// Batch bounds atomic batches.
+	Batch BatchLimits
+	// TLS secures client connections if its CertFile is set.
+	TLS TLS
+
+	// Router is how the workers authenticate. Required.
+	Router Credential
+	// Backend creates and reads routes and calls; the zero Credential leaves the
+	// user out. So it is with Admin, who may do everything in the account ROUTER,
+	// and System, who may do everything in the account SYS.
+	Backend, Admin, System Credential
+
+	// Identities are the users of the account VOICE.
+	Identities []Endpoint
+}
+
+// BatchLimits are the limits of atomic batches. A zero field is the server's
+// default.
+type BatchLimits struct {
+	PerStream int           // open batches per stream, default 50
+	Total     int           // open batches per server, default 1000
+	MaxMsgs   int           // messages in a batch, default 1000
+	Timeout   time.Duration // a batch without a commit is dropped, default 10 s
+}
+
+// TLS names PEM files. With a CAFile clients must present a certificate.
+type TLS struct {
+	CertFile, KeyFile, CAFile string
+}
+
+// Credential is how a user of the accounts ROUTER or SYS authenticates: with an
+// nkey (a public user key, "U..."), or with a name and a password, which may be
+// a bcrypt hash.
+type Credential struct {
+	NKey           string
+	User, Password string
+}
+
+// IsZero reports whether there is no such user.
+func (c Credential) IsZero() bool { return c == Credential{} }
+
+// String names the user without the password.
+func (c Credential) String() string {
+	if c.NKey != "" {
+		return "nkey " + c.NKey
+	}
+	return "user " + c.User
+}
+
+// GoString is String, so that %#v shows no password either.
+func (c Credential) GoString() string { return c.String() }
+
+// Endpoint is a user of the account VOICE.
+type Endpoint struct {
+	ID   identity.ID
+	Role identity.Role
+	// NKey is the public user key ("U...") that opens the connection.
+	NKey string
+}
+
+// EndpointOf returns the user that the directory entry r of id stands for; ok is
+// false if it stands for none: revoked, or without an nkey.
+func EndpointOf(id identity.ID, r identity.Record) (e Endpoint, ok bool) {
+	if r.Revoked || r.NKey == "" {
+		return Endpoint{}, false
+	}
+	return Endpoint{ID: id, Role: r.Role, NKey: r.NKey}, true
+}
+
+// Validate reports everything that is wrong with c at once.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("broker: "+format, args...)) }
+	if c.StoreDir == "" {
+		bad("no store directory: JetStream needs one, also for streams in memory")
+	}
+	if c.Port < -1 || c.Port > 65535 {
+		bad("port %d: want -1 (any) to 65535", c.Port)
+	}
+	if c.MonitorPort < 0 || c.MonitorPort > 65535 {
+		bad("monitor port %d: want 0 (off) to 65535", c.MonitorPort)
+	}
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		bad("TLS needs a certificate and a key, only one is given")
+	}
+	if c.Router.IsZero() {
+		bad("no credential for the workers")
+	}
+	seen := map[string]string{}
+	once := func(key, who string) {
+		if other, dup := seen[key]; dup {
+			bad("%s and %s authenticate as the same %s", other, who, key)
+		}
+		seen[key] = who
+	}
+	for _, role := range c.roles() {
+		if role.Credential.IsZero() {
+			continue
+		}
+		if err := role.Credential.validate(); err != nil {
+			bad("%s: %w", role.Name, err)
+			continue
+		}
+		once(role.Credential.String(), role.Name)
+	}
+	for _, e := range c.Identities {
+		if err := e.validate(); err != nil {
+			bad("identity %q: %w", e.ID, err)
+			continue
+		}
+		once("nkey "+e.NKey, "identity "+e.ID.String())
+	}
+	return errors.Join(errs...)
+}
+
+func (c Credential) validate() error {
+	switch {
+	case c.NKey != "" && (c.User != "" || c.Password != ""):
+		return errors.New("both an nkey and a password: want one")
+	case c.NKey != "" && !nkeys.IsValidPublicUserKey(c.NKey):
+		return errors.New("nkey is not a public user key (U...)")
+	case c.NKey == "" && (c.User == "" || c.Password == ""):
+		return errors.New("want a user and a password, or an nkey")
+	case !printable(c.User), !printable(c.Password):
+		return errors.New("user and password must be printable ASCII")
+	}
+	return nil
+}
+
+func (e Endpoint) validate() error {
+	// The name becomes part of the permissions: a wildcard in it would grant what
+	// is everybody's. The type rules that out, the zero value aside.
+	if e.ID.IsZero() {
+		return errors.New("no name")
+	}
+	if e.Role != identity.RoleUser && e.Role != identity.RoleApp {
+		return fmt.Errorf("role %.16q: want user or app", e.Role)
+	}
+	if !nkeys.IsValidPublicUserKey(e.NKey) {
+		return errors.New("nkey is not a public user key (U...)")
+	}
+	return nil
+}
+
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}

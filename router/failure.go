@@ -1,0 +1,75 @@
+package router
+
+import (
+	"errors"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// failure says what follows from a failed commit.
+type failure uint8
+
+const (
+	// transient: nobody knows whether the batch was stored, or the server cannot
+	// store now. Deliver again, read the records anew.
+	transient failure = iota
+	// conflict: another worker moved one of the calls. Reload and decide again.
+	conflict
+	// starved: the server refused for want of space. Like transient; timers that
+	// came due meanwhile are dead and have to be written again.
+	starved
+	// poison: the server refuses the content. Split until the culprit is alone.
+	poison
+)
+
+// Error codes of the JetStream API that nats.go does not name.
+const (
+	codeWrongLastSequence         = 10071
+	codeWrongLastSequenceConstant = 10164
+	codeInsufficientResources     = 10023
+	codeNoMemory                  = 10028
+	codeStorageExceeded           = 10047
+	codeStoreFailed               = 10077
+	codeMessageTooLarge           = 10054
+	codeHeaderTooLarge            = 10097
+	codeRollup                    = 10111
+	codeBatchTooLarge             = 10199
+)
+
+func classify(err error) failure {
+	var bad errPoison
+	if errors.As(err, &bad) {
+		return poison
+	}
+	var api *jetstream.APIError
+	if !errors.As(err, &api) {
+		if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadHeaderMsg) || errors.Is(err, nats.ErrBadSubject) {
+			return poison
+		}
+		return transient
+	}
+	switch api.ErrorCode {
+	case codeWrongLastSequence, codeWrongLastSequenceConstant:
+		return conflict
+	case codeInsufficientResources, codeNoMemory, codeStorageExceeded, codeStoreFailed:
+		return starved
+	case codeMessageTooLarge, codeHeaderTooLarge, codeRollup, codeBatchTooLarge:
+		return poison
+	}
+	if api.Code >= 400 && api.Code < 500 && api.Code != 404 && api.Code != 408 && api.Code != 409 && api.Code != 429 && !retryable(api.ErrorCode) {
+		return poison
+	}
+	return transient
+}
+
+// retryable lists refusals that look like the client's fault and pass: a batch
+// that lost a message on the way, or met another with the same ids.
+func retryable(code jetstream.ErrorCode) bool {
+	switch code {
+	case 10158, 10176, 10201, 10210:
+		return true
+	default:
+		return false
+	}
+}

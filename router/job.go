@@ -1,0 +1,100 @@
+package router
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/voicerouter/voicerouter/call"
+	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/signal"
+)
+
+// job is one event on its way through the worker.
+type job struct {
+	// source acknowledges; nil for a forced end.
+	source jetstream.Msg
+	// done is told how a forced end went; nil otherwise.
+	done chan<- error
+
+	// subjectSelf and subjectType are the tokens of the inbound subject.
+	subjectSelf, subjectType string
+	raw                      []byte
+	traceparent              string
+
+	event call.Event
+	mode  call.Mode
+	// key is that of the call record; "" if the job concerns none.
+	key string
+	// sender is set once the signature is known to be good.
+	sender identity.ID
+	// signer speaks for the fleet in answers: a proxy, or the router itself.
+	signer identity.ID
+	// refusal is set if the message is refused whatever the call's state.
+	refusal *signal.Refusal
+	// fault is set if nothing can be said about the message now: it has to be
+	// delivered again.
+	fault error
+
+	decision call.Decision
+}
+
+// group is all jobs of one batch that concern the same record, in the order of
+// the stream. A job without a record is a group of its own.
+type group struct {
+	key  string
+	jobs []*job
+
+	// base is the record the jobs are decided on, nil if there is none, and
+	// baseSeq the sequence at which it was written.
+	base    *call.State
+	baseSeq uint64
+	// loaded is set once base is known; current if it was read from the leader
+	// for this decision.
+	loaded, current bool
+
+	route *routeEntry
+
+	// next is the record after the last job, nil if it stays as it is.
+	next *call.State
+	// batch is what the decisions store.
+	batch []pending
+	// nextAt is the index in batch of the last write of the record.
+	nextAt int
+	// fault is set if the group cannot be decided now.
+	fault error
+}
+
+// groupJobs groups jobs by record. What exceeds maxJobsPerCall for one record
+// comes back as rest, to be settled in a later batch.
+func groupJobs(jobs []*job) (groups []*group, rest []*job) {
+	byKey := make(map[string]*group, len(jobs))
+	for _, j := range jobs {
+		if j.key == "" {
+			groups = append(groups, &group{jobs: []*job{j}})
+			continue
+		}
+		g := byKey[j.key]
+		if g == nil {
+			g = &group{key: j.key}
+			byKey[j.key] = g
+			groups = append(groups, g)
+		}
+		if len(g.jobs) >= maxJobsPerCall {
+			rest = append(rest, j)
+			continue
+		}
+		g.jobs = append(g.jobs, j)
+	}
+	return groups, rest
+}
+
+// setMetadata takes over what decisions need to know of a delivery.
+func (j *job) setMetadata(m *jetstream.MsgMetadata) {
+	j.event.Seq = m.Sequence.Stream
+	j.event.At = m.Timestamp.UTC()
+	j.event.Delivery = int(min(m.NumDelivered, 1<<20))
+}
+
+// age is how long ago the broker stored the event.
+func (j *job) age(now time.Time) time.Duration { return max(0, now.Sub(j.event.At)) }

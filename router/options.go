@@ -1,0 +1,86 @@
+package router
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/voicerouter/voicerouter/call"
+	"github.com/voicerouter/voicerouter/identity"
+)
+
+// Options configures a [Router]. Conn is required; the zero value of everything
+// else means its default.
+type Options struct {
+	// Conn is a connection to the account that holds the streams. The router
+	// does not close it.
+	Conn *nats.Conn
+	// Proxies are the identities on whose behalf the router acts, with the keys
+	// that sign for them.
+	Proxies map[identity.ID]identity.PrivateKey
+	// RouterKey signs errors in direct mode, as the identity "router". Without
+	// one a key is made that nobody knows.
+	RouterKey identity.PrivateKey
+	// Directory finds keys and roles; default: the bucket voice_identities.
+	Directory identity.Directory
+	// Policy holds the limits of calls.
+	Policy call.Policy
+	// MaxMessageAge is how long before the broker received it a message may have
+	// been issued; default 5 min.
+	MaxMessageAge time.Duration
+	// Batch is how many messages are verified and committed together at most;
+	// default 256.
+	Batch int
+	// Cache is the number of call records kept in memory; default 8192.
+	Cache int
+	// Priority of this worker among those that share the consumer, 1 (first) to
+	// 9; default: drawn at random. Workers of different priority do not compete
+	// for the messages of one call while the first of them keeps up.
+	Priority int
+	// Logger receives what operators need to know, no content of messages.
+	Logger *slog.Logger
+	// Registerer receives the metrics; default: none.
+	Registerer prometheus.Registerer
+	// Now stamps what the router signs; default time.Now. No decision depends
+	// on it.
+	Now func() time.Time
+}
+
+// Limits of a batch. The server accepts 1000 messages in an atomic batch.
+const (
+	maxBatchMessages = 900
+	maxBatchBytes    = 8 << 20
+	maxJobsPerCall   = 100
+)
+
+func (o Options) withDefaults() (Options, error) {
+	if o.MaxMessageAge <= 0 {
+		o.MaxMessageAge = 5 * time.Minute
+	}
+	if o.Batch <= 0 {
+		o.Batch = 256
+	}
+	if o.Cache <= 0 {
+		o.Cache = 8192
+	}
+	if o.Priority < 1 || o.Priority > 9 {
+		o.Priority = 1 + rand.IntN(9)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.RouterKey.IsZero() {
+		key, err := identity.GenerateKey("1")
+		if err != nil {
+			return o, err
+		}
+		o.RouterKey = key
+	}
+	return o, nil
+}

@@ -1,0 +1,240 @@
+package router
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/voicerouter/voicerouter/call"
+	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/signal"
+	"github.com/voicerouter/voicerouter/subjects"
+)
+
+// lifetime is how long the messages that the fleet signs are valid: as long as
+// the most patient upstream client makes its own, so that somebody who was cut
+// off for hours still accepts the stop that waited.
+const lifetime = 5 * time.Hour
+
+// Headers of the JetStream scheduler (nats-server, scheduled messages).
+const (
+	headerSchedule       = "Nats-Schedule"
+	headerScheduleTarget = "Nats-Schedule-Target"
+	headerScheduler      = "Nats-Scheduler"
+	headerScheduleNext   = "Nats-Schedule-Next"
+	schedulePurge        = "purge"
+	scheduleAt           = "@at "
+)
+
+// HeaderDetail is the header of a message under rejected.> that says in words
+// what its subject says in a code.
+const HeaderDetail = "Voice-Detail"
+
+// rejectedTTL is how long a refused message is kept.
+const rejectedTTL = "1h"
+
+// pending is a message of a batch; sign is set while its content waits for a
+// signature, which is the expensive part and done in parallel.
+type pending struct {
+	msg  *nats.Msg
+	sign *signing
+}
+
+type signing struct {
+	from identity.ID
+	m    signal.Message
+}
+
+// outbound turns decisions into the messages of a batch.
+type outbound struct {
+	opts    *Options
+	rejects *rejectLimiter
+}
+
+// write fills in the batch of every group from the decisions of its jobs: per
+// job the record, what is said, and the rejection; per group at most one timer.
+func (o outbound) write(groups []*group) error {
+	var unsigned []*pending
+	for _, g := range groups {
+		if err := o.writeGroup(g); err != nil {
+			return err
+		}
+		for i := range g.batch {
+			if g.batch[i].sign != nil {
+				unsigned = append(unsigned, &g.batch[i])
+			}
+		}
+	}
+	errs := make([]error, len(unsigned))
+	parallel(len(unsigned), 8, func(i int) {
+		p := unsigned[i]
+		p.msg.Data, errs[i] = o.seal(p.sign.from, p.sign.m)
+	})
+	for i, err := range errs {
+		if err != nil {
+			return fmt.Errorf("router: encode %s: %w", unsigned[i].sign.m.Type, err)
+		}
+	}
+	return nil
+}
+
+func (o outbound) writeGroup(g *group) error {
+	g.batch = g.batch[:0]
+	var timer call.Timer
+	first := true
+	for _, j := range g.jobs {
+		d := &j.decision
+		if d.Next != nil {
+			data, err := d.Next.Encode()
+			if err != nil {
+				return fmt.Errorf("router: encode record %s: %w", g.key, err)
+			}
+			msg := &nats.Msg{Subject: subjects.State(g.key), Data: data, Header: nats.Header{}}
+			if first {
+				// Only the first write of a subject in a batch may be conditional;
+				// those behind it stand or fall with it.
+				msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(g.baseSeq, 10))
+				first = false
+			}
+			g.nextAt = len(g.batch)
+			g.batch = append(g.batch, pending{msg: msg})
+		}
+		for i, say := range d.Say {
+			g.batch = append(g.batch, o.say(j, i, say))
+		}
+		if p, ok := o.rejection(j); ok {
+			g.batch = append(g.batch, p)
+		}
+		if d.Timer.Op != call.TimerKeep {
+			timer = d.Timer
+		}
+	}
+	return o.timer(g, timer)
+}
+
+// timer adds the group's one operation on its timer. Two schedules for one
+// subject in a batch are refused, so the last decision's counts.
+func (o outbound) timer(g *group, t call.Timer) error {
+	switch t.Op {
+	case call.TimerSet:
+		msg, err := timerMessage(g.key, t)
+		if err != nil {
+			return err
+		}
+		g.batch = append(g.batch, pending{msg: msg})
+	case call.TimerCancel:
+		h := g.batch[g.nextAt].msg.Header
+		h.Set(headerScheduler, subjects.Timer(g.key))
+		h.Set(headerScheduleNext, schedulePurge)
+	case call.TimerKeep:
+	}
+	return nil
+}
+
+// fired is the payload of a timer, and so of the timeout it becomes.
+type fired struct {
+	CallID string `json:"call_id"`
+	Epoch  uint64 `json:"epoch"`
+}
+
+func timerMessage(key string, t call.Timer) (*nats.Msg, error) {
+	data, err := json.Marshal(fired{CallID: t.CallID, Epoch: t.Epoch})
+	if err != nil {
+		return nil, fmt.Errorf("router: encode timer of %s: %w", key, err)
+	}
+	return &nats.Msg{
+		Subject: subjects.Timer(key),
+		Data:    data,
+		Header: nats.Header{
+			headerSchedule:       {scheduleAt + t.At.UTC().Format(time.RFC3339Nano)},
+			headerScheduleTarget: {subjects.Timeout(key)},
+		},
+	}, nil
+}
+
+// say returns the inbox message for one thing said.
+func (o outbound) say(j *job, index int, s call.Say) pending {
+	msg := &nats.Msg{Subject: subjects.Inbox(s.To.String(), string(s.Type))}
+	if s.Forward {
+		msg.Data = j.raw
+		return pending{msg: msg}
+	}
+	from := j.signer
+	if j.event.Kind != call.Message && j.decision.Next != nil {
+		from = j.decision.Next.Proxy
+	}
+	now := o.opts.Now().UTC()
+	return pending{msg: msg, sign: &signing{from: from, m: signal.Message{
+		Type: s.Type, JTI: derivedJTI(j, index),
+		Issuer: from, Recipient: s.To,
+		IssuedAt: now, ExpiresAt: now.Add(lifetime),
+		CID: j.cid(), CallID: s.CallID,
+		PeerInfo: s.PeerInfo, Data: s.Data, Reason: s.Reason,
+	}}}
+}
+
+// seal encodes and signs a message in the name of from.
+func (o outbound) seal(from identity.ID, m signal.Message) ([]byte, error) {
+	key, ok := o.opts.Proxies[from]
+	if !ok {
+		key = o.opts.RouterKey
+	}
+	payload, err := m.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return key.Sign(payload), nil
+}
+
+// rejection returns the message that keeps what was refused, unless enough of
+// this sender is kept already.
+func (o outbound) rejection(j *job) (pending, bool) {
+	if j.decision.Code == "" || j.event.Kind != call.Message || !o.rejects.allow(j.subjectSelf) {
+		return pending{}, false
+	}
+	detail := string(j.decision.Code)
+	if j.refusal != nil {
+		detail = j.refusal.Detail
+	}
+	return pending{msg: &nats.Msg{
+		Subject: subjects.Rejected(string(j.decision.Code), j.subjectSelf),
+		Data:    j.raw,
+		Header:  nats.Header{jetstream.MsgTTLHeader: {rejectedTTL}, HeaderDetail: {detail}},
+	}}, true
+}
+
+func (j *job) cid() string {
+	if j.event.Kind == call.Message {
+		return j.event.Msg.CID
+	}
+	return j.key
+}
+
+// derivedJTI returns the jti of the index-th message that an event makes the
+// router say. It depends on nothing but the event, so that what is said twice is
+// recognised as one; it names neither sender nor stream, so that it tells the
+// receiver nothing.
+func derivedJTI(j *job, index int) string {
+	switch e := &j.event; e.Kind {
+	case call.Message:
+		return jti("message", e.Seq, e.At.UnixNano(), index)
+	case call.Timeout:
+		return jti("timeout", j.key, e.CallID, e.Epoch, index)
+	default:
+		return jti("end", j.key, e.CallID, e.Epoch, index)
+	}
+}
+
+func jti(parts ...any) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%v\x00", p)
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+}

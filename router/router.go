@@ -1,0 +1,188 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/subjects"
+)
+
+// Router is one worker of the fleet: stateless, equal to all others, free to die
+// at any moment. Make one with [New] and call Run once.
+type Router struct {
+	opts     Options
+	js       jetstream.JetStream
+	log      logger
+	metrics  *metrics
+	jobs     chan *job
+	ackFloor atomic.Uint64
+	starved  chan struct{}
+	progress atomic.Int64 // Unix nanoseconds of the last look at the consumer
+	stopping atomic.Bool
+}
+
+// New returns a router that has not started. It talks to no server yet, except
+// that opts.Conn is one already.
+func New(opts Options) (*Router, error) {
+	if opts.Conn == nil {
+		return nil, errors.New("router: Options.Conn is required")
+	}
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	js, err := jetstream.New(opts.Conn, jetstream.WithDefaultTimeout(commitTimeout))
+	if err != nil {
+		return nil, fmt.Errorf("router: JetStream: %w", err)
+	}
+	r := &Router{
+		opts:    opts,
+		js:      js,
+		log:     newLogger(opts.Logger),
+		metrics: newMetrics(opts.Registerer),
+		jobs:    make(chan *job, opts.Batch),
+		starved: make(chan struct{}, 1),
+	}
+	return r, nil
+}
+
+// drainTimeout bounds how long Run goes on after ctx has ended, for what was
+// fetched before.
+const drainTimeout = 20 * time.Second
+
+// Run works until ctx ends, then stops fetching, finishes what is in flight and
+// returns nil once every goroutine it started has ended. A server that is gone,
+// a stream that is missing or full do not end it: it waits for them. It returns
+// an error only if it cannot begin.
+func (r *Router) Run(ctx context.Context) error {
+	if r.opts.Directory == nil {
+		bucket, err := r.bucket(ctx, subjects.BucketIdentities)
+		if err != nil {
+			return err
+		}
+		directory := identity.NewKV(r.opts.Conn, bucket, identity.KVOptions{Logger: r.opts.Logger})
+		r.opts.Directory = directory
+		watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+		var watch sync.WaitGroup
+		watch.Go(func() { _ = directory.Run(watching) })
+		defer watch.Wait()
+		defer stop()
+	}
+	return r.run(ctx)
+}
+
+func (r *Router) run(ctx context.Context) error {
+	work, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	w, err := r.worker()
+	if err != nil {
+		return err
+	}
+	var intakes, helpers, commits sync.WaitGroup
+	for _, in := range r.intakes(work.Done()) {
+		intakes.Go(func() { in.run(ctx) })
+	}
+	services, err := r.serve(work)
+	if err != nil {
+		return err
+	}
+	helpers.Go(func() { r.watchConsumers(ctx) })
+	helpers.Go(func() { r.mendTimers(ctx) })
+	quit := make(chan struct{})
+	commits.Go(func() { w.run(work, r.jobs, quit) })
+
+	<-ctx.Done()
+	r.stopping.Store(true)
+	stuck := time.AfterFunc(drainTimeout, kill)
+	defer stuck.Stop()
+	services.stop()
+	intakes.Wait()
+	close(quit)
+	commits.Wait()
+	helpers.Wait()
+	return r.flush(work)
+}
+
+// flush makes sure that the last acknowledgements have left.
+func (r *Router) flush(ctx context.Context) error {
+	if !r.opts.Conn.IsConnected() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	if err := r.opts.Conn.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("router: last acknowledgements not flushed, their messages will be delivered again: %w", err)
+	}
+	return nil
+}
+
+func (r *Router) worker() (*worker, error) {
+	ledger, err := newLedger(r.opts.Conn, r.js, r.opts.Cache, r.metrics)
+	if err != nil {
+		return nil, err
+	}
+	return &worker{
+		opts:      &r.opts,
+		log:       r.log,
+		metrics:   r.metrics,
+		verifier:  verifier{opts: &r.opts},
+		ledger:    ledger,
+		routes:    routes{nc: r.opts.Conn, js: r.js, directory: r.opts.Directory, log: r.opts.Logger},
+		outbound:  outbound{opts: &r.opts, rejects: newRejectLimiter(r.opts.Now)},
+		deferrals: newDeferrals(r.opts.Now),
+		ackFloor:  &r.ackFloor,
+		onStarved: r.onStarved,
+	}, nil
+}
+
+func (r *Router) intakes(dead <-chan struct{}) []intake {
+	common := []jetstream.PullConsumeOpt{
+		jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat),
+		jetstream.PullMaxMessages(2 * r.opts.Batch), jetstream.PullThresholdMessages(r.opts.Batch),
+	}
+	shared := append([]jetstream.PullConsumeOpt{
+		jetstream.PullPriorityGroup(subjects.GroupRouter), jetstream.PullPrioritized(r.opts.Priority),
+	}, common...)
+	return []intake{
+		{js: r.js, stream: subjects.StreamIn, consumer: subjects.ConsumerRouter, opts: shared, accept: inbound, out: r.jobs, dead: dead, log: r.log, metrics: r.metrics},
+		{js: r.js, stream: subjects.StreamOut, consumer: subjects.ConsumerTimeouts, opts: common, accept: timeout(r.log), out: r.jobs, dead: dead, log: r.log, metrics: r.metrics},
+	}
+}
+
+// bucket waits until a bucket can be opened.
+func (r *Router) bucket(ctx context.Context, name string) (jetstream.KeyValue, error) {
+	for {
+		kv, err := r.js.KeyValue(ctx, name)
+		if err == nil {
+			return kv, nil
+		}
+		r.log.limited("bucket cannot be opened, trying again; if this goes on, run \"router provision\"", "bucket", name, "error", err)
+		if !pause(ctx, seekEvery) {
+			return nil, fmt.Errorf("router: bucket %s: %w", name, err)
+		}
+	}
+}
+
+// Ready returns nil if the router can work: it is connected and has lately seen
+// its consumer. The error says what is missing.
+func (r *Router) Ready() error {
+	switch age := time.Since(time.Unix(0, r.progress.Load())); {
+	case r.stopping.Load():
+		return errors.New("shutting down")
+	case !r.opts.Conn.IsConnected():
+		return fmt.Errorf("not connected to NATS: %s", r.opts.Conn.Status())
+	case r.progress.Load() == 0:
+		return fmt.Errorf("consumer %s of stream %s not seen yet", subjects.ConsumerRouter, subjects.StreamIn)
+	case age > 3*lookEvery:
+		return fmt.Errorf("consumer %s of stream %s not seen for %v", subjects.ConsumerRouter, subjects.StreamIn, age.Round(time.Second))
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,197 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/nats-io/nats.go/micro"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"github.com/voicerouter/voicerouter/internal/msgget"
+	"github.com/voicerouter/voicerouter/signal"
+	"github.com/voicerouter/voicerouter/subjects"
+)
+
+// syncer answers identities that ask what they missed.
+type syncer struct {
+	r *Router
+
+	mu     sync.Mutex
+	last   uint64
+	lastAt time.Time
+}
+
+const (
+	// coldStart is how far back an answer to a first request begins.
+	coldStart = 5 * time.Minute
+	// syncBytes bounds the payloads in an answer, below the server's default
+	// limit of 1 MiB for a message.
+	syncBytes = 640 << 10
+	// lastFor is how long the last sequence of the stream is remembered. An old
+	// one is no lie: everything up to it is known to be committed.
+	lastFor = 500 * time.Millisecond
+)
+
+// handle answers one request. The reply subject of a request from another
+// account is made by the server; any other that is no inbox could name a subject
+// of a stream and is not answered.
+func (s *syncer) handle(ctx context.Context, req micro.Request) {
+	self, ok := subjects.ParseSync(req.Subject())
+	if !ok || !safeReply(req.Reply()) {
+		s.r.metrics.syncs.WithLabelValues("ignored").Inc()
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	response, err := s.answer(ctx, self, req.Data())
+	switch {
+	case err != nil && ctx.Err() == nil && errors.Is(err, errBadSync):
+		s.r.metrics.syncs.WithLabelValues("refused").Inc()
+		response = signal.SyncResponse{Error: &signal.SyncError{Code: signal.CodeBadClaims, Detail: err.Error()}}
+	case err != nil:
+		s.r.metrics.syncs.WithLabelValues("failed").Inc()
+		s.r.log.limited("sync request not answered", "error", err)
+		response = signal.SyncResponse{Error: &signal.SyncError{Code: signal.CodeInternal, Detail: "the inbox cannot be read now: ask again"}}
+	default:
+		s.r.metrics.syncs.WithLabelValues("ok").Inc()
+	}
+	body, err := json.Marshal(response)
+	if err == nil {
+		err = req.Respond(body)
+	}
+	if err != nil {
+		s.r.log.limited("sync answer not sent", "error", err)
+	}
+}
+
+var errBadSync = errors.New(`want {"since":N} with N a sequence, 0 for a cold start`)
+
+func (s *syncer) answer(ctx context.Context, self string, body []byte) (signal.SyncResponse, error) {
+	var req signal.SyncRequest
+	if err := json.Unmarshal(body, &req); err != nil {
+		return signal.SyncResponse{}, errBadSync
+	}
+	if req.Max <= 0 || req.Max > signal.MaxSync {
+		req.Max = signal.MaxSync
+	}
+	upto, err := s.lastSequence(ctx)
+	if err != nil {
+		return signal.SyncResponse{}, err
+	}
+	page := page{limit: req.Max, cursor: req.Since}
+	full, err := s.nearest(ctx, &page, self, req)
+	if err != nil {
+		return signal.SyncResponse{}, err
+	}
+	if !full {
+		if full, err = s.rest(ctx, &page, self, req.Since == 0); err != nil {
+			return signal.SyncResponse{}, err
+		}
+	}
+	response := signal.SyncResponse{Messages: page.messages, More: full, Upto: page.cursor}
+	if !full {
+		response.Upto = max(upto, page.cursor)
+	}
+	return response, nil
+}
+
+// page collects the messages of an answer.
+type page struct {
+	limit    int
+	bytes    int
+	cursor   uint64 // sequence of the last message
+	messages []signal.SyncMessage
+}
+
+// add appends a message; it reports false, and does not, if the page is full.
+func (p *page) add(subject string, seq uint64, at time.Time, data []byte) bool {
+	if len(p.messages) >= p.limit || len(p.messages) > 0 && p.bytes+len(data) > syncBytes {
+		return false
+	}
+	p.cursor = seq
+	if _, typ, ok := subjects.ParseInbox(subject); ok && jsontext.Value(data).IsValid() {
+		p.bytes += len(data)
+		p.messages = append(p.messages, signal.SyncMessage{Seq: seq, Type: typ, Time: at.UTC(), Payload: data})
+	}
+	return true
+}
+
+// nearest reads from whichever replica answers. What it returns has no holes but
+// may lack the end.
+func (s *syncer) nearest(ctx context.Context, p *page, self string, req signal.SyncRequest) (full bool, err error) {
+	from := jetstreamext.GetBatchSeq(req.Since + 1)
+	if req.Since == 0 {
+		from = jetstreamext.GetBatchStartTime(s.r.opts.Now().Add(-coldStart))
+	}
+	messages, err := jetstreamext.GetBatch(ctx, s.r.js, subjects.StreamOut, req.Max+1,
+		jetstreamext.GetBatchSubject(subjects.InboxAll(self)), from)
+	if err != nil {
+		return false, fmt.Errorf("read inbox: %w", err)
+	}
+	for m, err := range messages {
+		if errors.Is(err, jetstreamext.ErrNoMessages) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("read inbox: %w", err)
+		}
+		if !p.add(m.Subject, m.Sequence, m.Time, m.Data) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// rest reads what the replica did not have yet from the leader.
+func (s *syncer) rest(ctx context.Context, p *page, self string, cold bool) (full bool, err error) {
+	oldest := time.Time{}
+	from := p.cursor + 1
+	if cold && p.cursor == 0 {
+		// Nothing of the last minutes was found: only what is newer than all that
+		// the leader had when this began can have been missed.
+		oldest = s.r.opts.Now().Add(-coldStart)
+	}
+	for {
+		m, err := msgget.Next(ctx, s.r.opts.Conn, subjects.StreamOut, subjects.InboxAll(self), from)
+		if errors.Is(err, msgget.ErrNone) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		from = m.Seq + 1
+		if m.Time.Before(oldest) {
+			continue
+		}
+		if !p.add(m.Subject, m.Seq, m.Time, m.Data) {
+			return true, nil
+		}
+	}
+}
+
+// lastSequence returns a sequence up to which the stream is committed, as its
+// leader knew it not long ago.
+func (s *syncer) lastSequence(ctx context.Context) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.lastAt) < lastFor {
+		return s.last, nil
+	}
+	asked := time.Now()
+	stream, err := s.r.js.Stream(ctx, subjects.StreamOut)
+	if err != nil {
+		return 0, fmt.Errorf("state of stream %s: %w", subjects.StreamOut, err)
+	}
+	s.last, s.lastAt = stream.CachedInfo().State.LastSeq, asked
+	return s.last, nil
+}
+
+func safeReply(reply string) bool {
+	return strings.HasPrefix(reply, "_R_.") || strings.HasPrefix(reply, "_INBOX")
+}

@@ -1,0 +1,117 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"github.com/voicerouter/voicerouter/internal/msgget"
+	"github.com/voicerouter/voicerouter/subjects"
+)
+
+// overdueAfter is how late a timer must be before it counts as dead; the server
+// fires within a quarter of a second.
+const overdueAfter = 5 * time.Second
+
+// mendTimers writes overdue timers anew, once at the start and again whenever
+// the store has refused writes: a timer that came due while the disk quota
+// refused its message stays dead in the server, and its call would ring for
+// ever.
+func (r *Router) mendTimers(ctx context.Context) {
+	for {
+		n, err := r.mendOverdue(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			r.log.limited("overdue timers not mended, trying again", "error", err)
+			if !pause(ctx, time.Second) {
+				return
+			}
+			continue
+		case n > 0:
+			r.log.Warn("timers were overdue and have been written anew", "timers", n)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.starved:
+			// Until the store accepts writes again there is nothing to mend.
+			if !pause(ctx, overdueAfter) {
+				return
+			}
+		}
+	}
+}
+
+// onStarved asks for another round of mendTimers.
+func (r *Router) onStarved() {
+	select {
+	case r.starved <- struct{}{}:
+	default:
+	}
+}
+
+func (r *Router) mendOverdue(ctx context.Context) (mended int, err error) {
+	var overdue []string
+	err = scan(ctx, r.js, subjects.FilterTimer, jetstreamext.GetBatchSeq(1), func(m *jetstream.RawStreamMsg) bool {
+		if at, ok := scheduledAt(m.Header); ok && time.Since(at) > overdueAfter {
+			overdue = append(overdue, m.Subject)
+		}
+		return true
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, subject := range overdue {
+		switch ok, err := r.rewriteTimer(ctx, subject); {
+		case err != nil:
+			return mended, err
+		case ok:
+			mended++
+		}
+	}
+	return mended, nil
+}
+
+// rewriteTimer stores a timer again as it is, unless it has been replaced.
+func (r *Router) rewriteTimer(ctx context.Context, subject string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	m, err := msgget.Last(ctx, r.opts.Conn, subjects.StreamOut, subject)
+	if errors.Is(err, msgget.ErrNone) {
+		return false, nil // fired meanwhile
+	}
+	if err != nil {
+		return false, err
+	}
+	if at, ok := scheduledAt(m.Header); !ok || time.Since(at) <= overdueAfter {
+		return false, nil
+	}
+	h := nats.Header{headerSchedule: m.Header[headerSchedule], headerScheduleTarget: m.Header[headerScheduleTarget]}
+	_, err = r.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: m.Data, Header: h},
+		jetstream.WithExpectLastSequencePerSubject(m.Seq))
+	if err != nil && classify(err) == conflict {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("rewrite timer %s: %w", subject, err)
+	}
+	return true, nil
+}
+
+func scheduledAt(h nats.Header) (time.Time, bool) {
+	text, ok := strings.CutPrefix(h.Get(headerSchedule), scheduleAt)
+	if !ok {
+		return time.Time{}, false
+	}
+	at, err := time.Parse(time.RFC3339Nano, text)
+	return at, err == nil
+}
+

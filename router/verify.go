@@ -1,0 +1,219 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/voicerouter/voicerouter/call"
+	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/signal"
+	"github.com/voicerouter/voicerouter/subjects"
+)
+
+// nobody stands in subjects for a sender whose token is not an identity; the
+// broker's permissions let none of them in.
+var nobody = identity.MustID("_")
+
+// rechecker is a directory that can be asked past its cache.
+type rechecker interface {
+	Recheck(ctx context.Context, id identity.ID) (identity.Record, error)
+}
+
+// verifier turns the bytes of a message into an event or a refusal.
+type verifier struct {
+	opts *Options
+}
+
+// verify fills in job after job, in parallel.
+func (v verifier) verify(ctx context.Context, jobs []*job) {
+	parallel(len(jobs), 2*runtime.GOMAXPROCS(0), func(i int) {
+		j := jobs[i]
+		if j.event.Kind != call.Message {
+			return
+		}
+		err := v.one(ctx, j)
+		var refusal *signal.Refusal
+		if errors.As(err, &refusal) {
+			j.refusal, j.key = refusal, ""
+			if j.stops() && !j.sender.IsZero() {
+				j.key = j.event.Msg.CID // whether it is stopped, its call decides
+			}
+		} else if err != nil {
+			j.fault, j.key = err, ""
+		}
+	})
+}
+
+// one reads one message: envelope, sender, signature, claims, time, destination.
+// It returns a *[signal.Refusal], or another error if the message cannot be
+// judged now.
+func (v verifier) one(ctx context.Context, j *job) error {
+	self, err := identity.ParseID(j.subjectSelf)
+	if err != nil {
+		j.subjectSelf = nobody.String()
+		return refused(signal.CodeUnknownIdentity, "the subject names no identity")
+	}
+	j.signer = identity.Router
+
+	envelope, err := identity.ParseEnvelope(j.raw)
+	if err != nil {
+		return envelopeRefusal(err)
+	}
+	sender, err := v.authenticate(ctx, self, envelope)
+	if err != nil {
+		return err
+	}
+	j.sender = self
+	v.address(j, envelope.Payload)
+
+	typ, ok := signal.ParseType(j.subjectType)
+	if !ok {
+		return refused(signal.CodeUnknownType, "the last token of the subject is no message type")
+	}
+	m, err := signal.Decode(envelope.Payload)
+	if err != nil {
+		return err
+	}
+	switch {
+	case m.Type != typ:
+		return refused(signal.CodeTypeMismatch, "claim typ differs from the type in the subject")
+	case m.Issuer != self:
+		return refused(signal.CodeWrongIssuer, "claim iss differs from the identity in the subject")
+	}
+	if err := m.InTime(j.event.At, v.opts.MaxMessageAge); err != nil {
+		return err
+	}
+	j.event.Msg = m
+	return v.route(ctx, j, sender.Role)
+}
+
+// authenticate returns the record of the sender once the signature is verified.
+func (v verifier) authenticate(ctx context.Context, self identity.ID, envelope identity.Envelope) (identity.Record, error) {
+	record, err := v.opts.Directory.Lookup(ctx, self)
+	if err == nil {
+		err = envelope.Verify(record.Keys)
+		if r, ok := v.opts.Directory.(rechecker); ok && errors.Is(err, identity.ErrUnknownKey) {
+			if record, err = r.Recheck(ctx, self); err == nil {
+				err = envelope.Verify(record.Keys)
+			}
+		}
+	}
+	switch {
+	case err == nil && record.Revoked:
+		return record, refused(signal.CodeRevoked, "the identity is revoked")
+	case err == nil:
+		return record, nil
+	case errors.Is(err, identity.ErrUnknownKey):
+		return record, refused(signal.CodeUnknownKey, "the sender has no key with the kid of the header")
+	case errors.Is(err, identity.ErrSignature):
+		return record, refused(signal.CodeBadSignature, "the signature does not verify")
+	case errors.Is(err, identity.ErrUnknown):
+		return record, refused(signal.CodeUnknownIdentity, "the sender is not in the directory")
+	case errors.Is(err, identity.ErrRecord):
+		v.opts.Logger.Error("identity record is broken: its owner cannot speak until it is mended",
+			"bucket", subjects.BucketIdentities, "key", self.String(), "error", err)
+		return record, refused(signal.CodeUnknownIdentity, "the sender is not in the directory")
+	default:
+		return record, err
+	}
+}
+
+// address reads, as far as possible, what an answer to the sender needs, from a
+// payload whose other claims may be wrong.
+func (v verifier) address(j *job, payload []byte) {
+	var c struct {
+		Sub    string `json:"sub"`
+		JTI    string `json:"jti"`
+		CID    string `json:"cid"`
+		CallID string `json:"call_id"`
+	}
+	if json.Unmarshal(payload, &c) != nil {
+		return
+	}
+	if sub, err := identity.ParseID(c.Sub); err == nil {
+		if _, ours := v.opts.Proxies[sub]; ours {
+			j.signer = sub
+		}
+	}
+	m := &j.event.Msg
+	if len(c.JTI) <= signal.MaxJTI {
+		m.JTI = c.JTI
+	}
+	if subjects.ValidCID(c.CID) {
+		m.CID = c.CID
+	}
+	if subjects.ValidCallID(c.CallID) {
+		m.CallID = c.CallID
+	}
+}
+
+// route tells masked from direct and judges the roles of direct messages.
+func (v verifier) route(ctx context.Context, j *job, sender identity.Role) error {
+	m := &j.event.Msg
+	if _, ours := v.opts.Proxies[m.Recipient]; ours {
+		j.mode, j.key = call.Masked, m.CID
+		return nil
+	}
+	j.mode = call.Direct
+	if m.Type == signal.Error || m.Type == signal.Setup && sender != identity.RoleApp {
+		return refused(signal.CodeWrongRole, "messages of this type are not yours to send")
+	}
+	recipient, err := v.opts.Directory.Lookup(ctx, m.Recipient)
+	missing := errors.Is(err, identity.ErrUnknown) || errors.Is(err, identity.ErrRecord) || recipient.Revoked
+	switch {
+	case err != nil && !missing:
+		return err
+	case m.Recipient == m.Issuer, sender != identity.RoleApp && (missing || recipient.Role != identity.RoleApp):
+		// The same words for a user and for nobody: directories are not for
+		// guessing in.
+		return refused(signal.CodeForbidden, "you may not address this recipient")
+	case missing:
+		return refused(signal.CodeUnknownRecipient, "the recipient is not in the directory or is revoked")
+	}
+	j.key = subjects.DirectKey(m.CID, m.Issuer.String(), m.Recipient.String())
+	return nil
+}
+
+func envelopeRefusal(err error) error {
+	switch {
+	case errors.Is(err, identity.ErrAlgorithm):
+		return refused(signal.CodeBadAlgorithm, err.Error())
+	case errors.Is(err, identity.ErrHeader):
+		return refused(signal.CodeBadHeader, err.Error())
+	default:
+		return refused(signal.CodeMalformed, err.Error())
+	}
+}
+
+func refused(code signal.Code, detail string) *signal.Refusal {
+	return &signal.Refusal{Code: code, Detail: detail}
+}
+
+// parallel calls do(0) ... do(n-1) on at most limit goroutines and returns when
+// all have returned.
+func parallel(n, limit int, do func(i int)) {
+	if limit = min(n, limit); limit <= 1 {
+		for i := range n {
+			do(i)
+		}
+		return
+	}
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range limit {
+		wg.Go(func() {
+			for i := range next {
+				do(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+}

@@ -1,0 +1,374 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/voicerouter/voicerouter/call"
+	"github.com/voicerouter/voicerouter/signal"
+)
+
+// worker carries messages from fetch to ack. Its commit side is one goroutine:
+// a call is never in two open batches, and nothing here needs a lock.
+type worker struct {
+	opts      *Options
+	log       logger
+	metrics   *metrics
+	verifier  verifier
+	ledger    *ledger
+	routes    routes
+	outbound  outbound
+	deferrals *deferrals
+	backoff   backoff
+	// ackFloor is the sequence up to which the inbound stream is acknowledged.
+	ackFloor *atomic.Uint64
+	// onStarved is told when the store refused for want of space.
+	onStarved func()
+}
+
+// maxAttempts is how often a call that loses races is decided anew before its
+// messages are sent back.
+const maxAttempts = 8
+
+// run is the way of every message: fetch -> verify -> load -> decide -> commit ->
+// ack. The first two stages work on the next batch while the others commit. It
+// returns when quit is closed and everything that is in the queue is settled.
+func (w *worker) run(ctx context.Context, in <-chan *job, quit <-chan struct{}) {
+	verified := make(chan []*job)
+	go func() {
+		defer close(verified)
+		for batch := range fetch(in, quit, w.opts.Batch) {
+			start := time.Now()
+			reading, cancel := context.WithTimeout(ctx, readTimeout)
+			w.verifier.verify(reading, batch)
+			cancel()
+			w.metrics.stage.WithLabelValues("verify").Observe(time.Since(start).Seconds())
+			verified <- batch
+		}
+	}()
+	for batch := range verified {
+		w.metrics.batch.Observe(float64(len(batch)))
+		for len(batch) > 0 {
+			var groups []*group
+			groups, batch = groupJobs(w.judgeable(batch))
+			w.settle(ctx, groups, 1)
+		}
+		w.backoff.wait(ctx)
+	}
+}
+
+// fetch yields batches: whatever is there, at most limit, without waiting for
+// more than the first.
+func fetch(in <-chan *job, quit <-chan struct{}, limit int) iter.Seq[[]*job] {
+	return func(yield func([]*job) bool) {
+		for {
+			var batch []*job
+			select {
+			case j := <-in:
+				batch = append(make([]*job, 0, limit), j)
+			case <-quit:
+			}
+			batch = takeReady(batch, in, limit)
+			if len(batch) == 0 || !yield(batch) {
+				return
+			}
+		}
+	}
+}
+
+// takeReady appends to batch what can be had from in without waiting.
+func takeReady(batch []*job, in <-chan *job, limit int) []*job {
+	for len(batch) < limit {
+		select {
+		case j := <-in:
+			batch = append(batch, j)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// judgeable sorts a batch into stream order and sends back what could not be
+// judged, because the directory could not be read.
+func (w *worker) judgeable(jobs []*job) []*job {
+	keep := jobs[:0]
+	for _, j := range sorted(jobs) {
+		if j.fault == nil {
+			keep = append(keep, j)
+			continue
+		}
+		w.trouble("message cannot be judged now", j.fault)
+		w.again(j, w.backoff.delay())
+	}
+	return keep
+}
+
+// settle loads, decides and commits groups until each is stored, sent back or
+// found to be poison. attempt counts the decisions on the same messages.
+func (w *worker) settle(ctx context.Context, groups []*group, attempt int) {
+	groups, err := w.decideAll(ctx, groups)
+	if err != nil {
+		w.postpone(groups, err)
+		return
+	}
+	for _, batch := range split(groups) {
+		err := w.commit(ctx, batch)
+		switch {
+		case err == nil:
+			w.finish(batch)
+		case classify(err) == conflict:
+			w.lost(ctx, batch, attempt)
+		case classify(err) == poison:
+			w.isolate(ctx, batch, err)
+		default:
+			w.postpone(batch, err)
+		}
+	}
+}
+
+// decideAll gives every group its record, its route and its decisions. Those
+// that cannot be decided now are sent back and left out of what it returns.
+func (w *worker) decideAll(ctx context.Context, groups []*group) ([]*group, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	start := time.Now()
+	if err := w.ledger.load(ctx, groups); err != nil {
+		return groups, err
+	}
+	if err := w.routes.load(ctx, groups); err != nil {
+		return groups, err
+	}
+	w.metrics.stage.WithLabelValues("load").Observe(time.Since(start).Seconds())
+
+	start = time.Now()
+	sound := w.sound(groups)
+	var unsettled []*group
+	for _, g := range sound {
+		if w.decide(g); g.unsettled() {
+			unsettled = append(unsettled, g)
+		}
+	}
+	if len(unsettled) > 0 {
+		w.metrics.leaderReads.Add(float64(len(unsettled)))
+		if err := w.ledger.reload(ctx, unsettled); err != nil {
+			return sound, err
+		}
+		if err := w.routes.load(ctx, unsettled); err != nil {
+			return sound, err
+		}
+		for _, g := range unsettled {
+			if g.fault == nil {
+				w.decide(g)
+			}
+		}
+		sound = w.sound(sound)
+	}
+	w.metrics.stage.WithLabelValues("decide").Observe(time.Since(start).Seconds())
+	return sound, nil
+}
+
+// sound sends back the groups whose record or route cannot be read: written by
+// a newer version, say. They wait; nothing of them is destroyed.
+func (w *worker) sound(groups []*group) []*group {
+	keep := make([]*group, 0, len(groups))
+	for _, g := range groups {
+		if g.fault == nil {
+			keep = append(keep, g)
+			continue
+		}
+		w.trouble("call cannot be decided now", g.fault)
+		w.sendBack(g, time.Second)
+	}
+	return keep
+}
+
+func (w *worker) commit(ctx context.Context, batch []*group) error {
+	start := time.Now()
+	if err := w.outbound.write(batch); err != nil {
+		return errPoison{err}
+	}
+	w.metrics.stage.WithLabelValues("sign").Observe(time.Since(start).Seconds())
+	start = time.Now()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	err := w.ledger.commit(ctx, batch)
+	w.metrics.stage.WithLabelValues("commit").Observe(time.Since(start).Seconds())
+	return err
+}
+
+// How long the worker waits for what it reads, and for the acknowledgement of a
+// batch. Both end in a second delivery, not in a loss.
+const (
+	readTimeout   = 5 * time.Second
+	commitTimeout = 5 * time.Second
+)
+
+// lost handles a batch that lost a race: some other worker moved one of its
+// calls. The calls that nobody moved go on in a batch without the losers.
+func (w *worker) lost(ctx context.Context, batch []*group, attempt int) {
+	w.metrics.conflicts.Inc()
+	if attempt >= maxAttempts {
+		w.postpone(batch, errContended)
+		return
+	}
+	before := make([]uint64, len(batch))
+	for i, g := range batch {
+		before[i] = g.baseSeq
+	}
+	reading, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	if err := w.ledger.reload(reading, batch); err != nil {
+		w.postpone(batch, err)
+		return
+	}
+	var kept, moved []*group
+	for i, g := range batch {
+		if g.baseSeq == before[i] {
+			kept = append(kept, g)
+		} else {
+			moved = append(moved, g)
+		}
+	}
+	if len(moved) > 0 {
+		w.metrics.redecided.Add(float64(countJobs(moved)))
+		w.settle(ctx, moved, attempt+1)
+	}
+	if len(kept) > 0 {
+		w.settle(ctx, kept, attempt+1)
+	}
+}
+
+// isolate splits a batch that the server refuses for its content until the
+// message at fault is alone, and puts that one aside.
+func (w *worker) isolate(ctx context.Context, batch []*group, cause error) {
+	halves := halve(batch)
+	if halves == nil {
+		w.putAside(ctx, batch[0].jobs[0], cause)
+		return
+	}
+	for _, half := range halves {
+		for _, g := range half {
+			g.loaded = false
+		}
+		w.settle(ctx, half, 1)
+	}
+}
+
+// putAside ends the way of a message that cannot be committed: it is kept under
+// rejected.internal, and its sender is told.
+func (w *worker) putAside(ctx context.Context, j *job, cause error) {
+	w.log.Error("message cannot be committed and is put aside under rejected.internal",
+		"type", j.subjectType, "seq", j.event.Seq, "error", cause)
+	if j.event.Kind != call.Message || j.refusal != nil && j.refusal.Code == signal.CodeInternal {
+		w.terminate(j, cause)
+		return
+	}
+	j.refusal = refused(signal.CodeInternal, "the router could not process this message; the fault is not yours")
+	j.key = ""
+	w.settle(ctx, []*group{{jobs: []*job{j}}}, 1)
+}
+
+// finish acknowledges what is stored. It is the only place that does.
+func (w *worker) finish(batch []*group) {
+	w.backoff.reset()
+	now := w.opts.Now()
+	for _, g := range batch {
+		for _, j := range g.jobs {
+			if j.decision.Verdict == call.Deferred {
+				delay := deferDelay(j.event.Delivery)
+				w.deferrals.add(j.sender, delay)
+				w.again(j, delay)
+			} else {
+				w.ack(j)
+			}
+			w.metrics.settled(j, now)
+		}
+	}
+}
+
+// postpone sends the messages of a batch back: nobody knows whether it was
+// stored, or it could not be now. Delivered again they are found among the
+// applied ones, or decided afresh.
+func (w *worker) postpone(batch []*group, cause error) {
+	if classify(cause) == starved {
+		w.onStarved()
+	}
+	w.trouble("batch not stored, its messages will be delivered again", cause)
+	delay := w.backoff.next()
+	for _, g := range batch {
+		w.sendBack(g, delay)
+	}
+}
+
+func (w *worker) sendBack(g *group, delay time.Duration) {
+	w.ledger.cache.Remove(g.key)
+	for _, j := range g.jobs {
+		w.again(j, delay)
+	}
+}
+
+func (w *worker) ack(j *job) {
+	if j.done != nil {
+		j.done <- nil
+	}
+	if j.source != nil {
+		w.settleError(j.source.Ack())
+	}
+}
+
+func (w *worker) again(j *job, delay time.Duration) {
+	if j.done != nil {
+		j.done <- errTryAgain
+	}
+	if j.source != nil {
+		w.metrics.postponed.Inc()
+		w.settleError(j.source.NakWithDelay(delay))
+	}
+}
+
+func (w *worker) terminate(j *job, cause error) {
+	if j.done != nil {
+		j.done <- cause
+	}
+	if j.source != nil {
+		w.settleError(j.source.TermWithReason("cannot be committed"))
+	}
+}
+
+// settleError notes an acknowledgement that could not be sent. Nothing is lost:
+// the message comes again.
+func (w *worker) settleError(err error) {
+	if err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
+		w.trouble("acknowledgement not sent, the message will be delivered again", err)
+	}
+}
+
+// trouble logs what keeps the worker from its work, at most once a second for
+// the same words, and counts it.
+func (w *worker) trouble(msg string, err error) {
+	w.metrics.troubles.Inc()
+	w.log.limited(msg, "error", err)
+}
+
+var (
+	errContended = errors.New("call moved by other workers again and again")
+	errTryAgain  = errors.New("not stored, try again")
+)
+
+// errPoison marks an error that the content of a batch causes.
+type errPoison struct{ error }
+
+func (e errPoison) Unwrap() error { return e.error }
+
+func countJobs(groups []*group) (n int) {
+	for _, g := range groups {
+		n += len(g.jobs)
+	}
+	return n
+}

@@ -1,0 +1,206 @@
+package voice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/subjects"
+)
+
+// Client is the connection of one identity. It is safe for concurrent use.
+type Client struct {
+	opts  Options
+	self  identity.ID
+	log   *slog.Logger
+	nc    *nats.Conn
+	gate  gate
+	lanes *lanes
+	voice *Voice
+
+	denied sync.Map // subjects that the broker does not permit, string -> struct{}
+
+	stop      context.CancelFunc // ends the intake
+	ctx       context.Context
+	intake    sync.WaitGroup
+	begin     sync.Once
+	wake      chan struct{} // holds one token when the receiver should sync
+	closing   sync.Mutex
+	closed    chan struct{} // closed when Close begins to close the connection
+	closeOnce sync.Once
+}
+
+// Connect opens the connection. ctx bounds this call alone. The client
+// reconnects for as long as it is not closed.
+func Connect(ctx context.Context, options Options) (*Client, error) {
+	opts, self, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		opts: opts, self: self,
+		log:    opts.Logger.With("self", self.String()),
+		gate:   gate{self: self, trusted: opts.Trusted},
+		wake:   make(chan struct{}, 1),
+		closed: make(chan struct{}),
+	}
+	c.voice = newVoice(c)
+	c.lanes = newLanes(opts.Workers, opts.Queue, c.voice.handle)
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	natsOptions, err := c.natsOptions()
+	if err != nil {
+		return nil, err
+	}
+	if c.nc, err = dial(ctx, opts.URL, natsOptions); err != nil {
+		c.stop()
+		return nil, fmt.Errorf("voice: connect to %s as %s: %w", redact(opts.URL), self, err)
+	}
+	return c, nil
+}
+
+// Voice returns the calls of this client; it is the same one every time.
+func (c *Client) Voice() *Voice { return c.voice }
+
+// Self returns the identity of this client.
+func (c *Client) Self() string { return c.self.String() }
+
+func (c *Client) natsOptions() ([]nats.Option, error) {
+	options := []nats.Option{nats.Name(c.self.String()), nats.MaxReconnects(-1)}
+	login, err := c.opts.login()
+	if err != nil {
+		return nil, err
+	}
+	if login != nil {
+		options = append(options, login)
+	}
+	options = append(options, c.opts.NATSOptions...)
+	return append(options,
+		nats.CustomInboxPrefix(subjects.InboxPrefix(c.self.String())),
+		nats.ConnectHandler(func(*nats.Conn) { c.wakeUp() }),
+		nats.ReconnectHandler(c.reconnected),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				c.log.Warn("connection lost, reconnecting", "err", err)
+			}
+		}),
+		nats.ErrorHandler(c.asyncError),
+	), nil
+}
+
+// dial connects; nats.Connect knows no context.
+func dial(ctx context.Context, url string, options []nats.Option) (*nats.Conn, error) {
+	type result struct {
+		nc  *nats.Conn
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		nc, err := nats.Connect(url, options...)
+		done <- result{nc, err}
+	}()
+	select {
+	case r := <-done:
+		return r.nc, r.err
+	case <-ctx.Done():
+		go func() {
+			if r := <-done; r.nc != nil {
+				r.nc.Close()
+			}
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+// wakeUp asks the receiver to sync as soon as it can.
+func (c *Client) wakeUp() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (c *Client) reconnected(nc *nats.Conn) {
+	c.log.Info("reconnected", "server", redact(nc.ConnectedUrl()))
+	c.denied.Clear() // another login may permit more
+	c.wakeUp()
+}
+
+// asyncError receives what the server or the library reports out of band.
+func (c *Client) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
+	switch {
+	case errors.Is(err, nats.ErrPermissionViolation):
+		for _, s := range quoted(err.Error()) {
+			c.denied.Store(s, struct{}{})
+		}
+		c.log.Error("the broker denies permission", "err", err)
+	case errors.Is(err, nats.ErrSlowConsumer):
+		c.log.Warn("handlers are too slow, live messages dropped: they will be synced")
+		c.wakeUp()
+	default:
+		subject := ""
+		if sub != nil {
+			subject = sub.Subject
+		}
+		c.log.Warn("connection error", "subject", subject, "err", err)
+	}
+}
+
+// receive starts the intake, once.
+func (c *Client) receive() {
+	c.begin.Do(func() {
+		c.closing.Lock()
+		defer c.closing.Unlock()
+		if c.ctx.Err() != nil {
+			return
+		}
+		run := c.runInbox
+		if c.opts.Role == identity.RoleApp {
+			run = c.runApp
+		}
+		c.intake.Go(func() { run(c.ctx) })
+	})
+}
+
+// Close takes nothing more in, waits until the handlers of what has been taken in
+// have returned, and closes the connection. Sends work until then. If ctx ends
+// first, the contexts of the running handlers end, what waits is left (an app's
+// messages go to another process), and Close returns the error of ctx. Close must
+// not be called by a handler. Later calls do nothing and return nil.
+func (c *Client) Close(ctx context.Context) error {
+	var err error
+	c.closeOnce.Do(func() { err = c.close(ctx) })
+	return err
+}
+
+func (c *Client) close(ctx context.Context) error {
+	c.closing.Lock() // no receive may slip in behind the stop
+	c.stop()
+	c.closing.Unlock()
+	c.intake.Wait()
+
+	err := c.lanes.drain(ctx)
+	if err == nil {
+		err = c.flush(ctx)
+	}
+	close(c.closed)
+	c.nc.Close()
+	return err
+}
+
+// flush waits until the server has all that was published: acknowledgements.
+func (c *Client) flush(ctx context.Context) error {
+	if !c.nc.IsConnected() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.opts.SendTimeout)
+	defer cancel()
+	if err := c.nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("voice: close: flush: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package voice
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+
+	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/subjects"
+)
+
+// Options configures a [Client]. SelfID and SigningKey are required; the zero
+// value of every other field means its default.
+type Options struct {
+	// URL of the NATS server; several are separated by commas. Default
+	// nats://127.0.0.1:4222.
+	URL string
+	// SelfID is the identity that sends and receives.
+	SelfID string
+	// Role is identity.RoleUser (default) for an endpoint, or identity.RoleApp for
+	// an app, which receives through its durable consumer.
+	Role identity.Role
+	// SigningKey signs every message. It is not the key of the connection.
+	SigningKey identity.PrivateKey
+	// NKeySeed opens the connection (a seed "SU..."); NKeyFile names a file that
+	// holds it. Without either, NATSOptions must say how to log in.
+	NKeySeed []byte
+	NKeyFile string
+	// Party names this device among those of the identity. Empty: the identity has
+	// one device.
+	Party string
+	// Trusted returns the public keys of an issuer. A message of an issuer for
+	// whom it returns some must verify with one of them, or it is not handed over.
+	// Nil, and issuers without keys, mean that the broker is trusted: its
+	// permissions let routers alone write to an inbox. Trusted must not block.
+	Trusted func(iss identity.ID) []identity.PublicKey
+	// Logger receives warnings about what could not be delivered; nothing of
+	// peer_info or data is ever logged. Default: none.
+	Logger *slog.Logger
+	// Lifetime of sent messages: exp is iat and this. Default 5 minutes.
+	Lifetime time.Duration
+	// SendTimeout bounds a send whose context has no earlier deadline, retries
+	// included. Default 10 seconds.
+	SendTimeout time.Duration
+	// SyncEvery is the time between two sync requests of an endpoint. Default 10
+	// seconds.
+	SyncEvery time.Duration
+	// HoldFor bounds how long messages behind a gap wait for the sync service
+	// before they are handed over without what is missing. Default 2 seconds.
+	HoldFor time.Duration
+	// Workers is the number of conversations whose handlers run at once. Default
+	// 64.
+	Workers int
+	// Queue is the number of messages that may wait for handlers; beyond it
+	// nothing more is taken in. Default 1024.
+	Queue int
+	// Now is the clock for iat. Default time.Now.
+	Now func() time.Time
+	// NATSOptions are applied to the connection. The inbox prefix and the handlers
+	// of reconnects and errors are the client's own.
+	NATSOptions []nats.Option
+}
+
+// withDefaults returns o with every default filled in, and the identity, or all
+// that is wrong with o.
+func (o Options) withDefaults() (Options, identity.ID, error) {
+	var faults []error
+	self, err := identity.ParseID(o.SelfID)
+	if err != nil {
+		faults = append(faults, fmt.Errorf("SelfID: %w", err))
+	}
+	if o.SigningKey.IsZero() {
+		faults = append(faults, errors.New("SigningKey is missing"))
+	}
+	if o.Party != "" && !subjects.ValidParty(o.Party) {
+		faults = append(faults, fmt.Errorf("Party %.80q: want 1 to %d characters of A-Z a-z 0-9 _ . ~ -", o.Party, subjects.MaxParty))
+	}
+	o.Role = or(o.Role, identity.RoleUser)
+	if o.Role != identity.RoleUser && o.Role != identity.RoleApp {
+		faults = append(faults, fmt.Errorf("Role %.16q: want user or app", o.Role))
+	}
+	if len(o.NKeySeed) > 0 && o.NKeyFile != "" {
+		faults = append(faults, errors.New("NKeySeed and NKeyFile are both set"))
+	}
+	for name, d := range map[string]time.Duration{"Lifetime": o.Lifetime, "SendTimeout": o.SendTimeout, "SyncEvery": o.SyncEvery, "HoldFor": o.HoldFor} {
+		if d < 0 {
+			faults = append(faults, fmt.Errorf("%s is negative: %v", name, d))
+		}
+	}
+	if o.Workers < 0 || o.Queue < 0 {
+		faults = append(faults, errors.New("Workers and Queue must not be negative"))
+	}
+	o.URL = or(o.URL, nats.DefaultURL)
+	o.Lifetime = or(o.Lifetime, 5*time.Minute)
+	o.SendTimeout = or(o.SendTimeout, 10*time.Second)
+	o.SyncEvery = or(o.SyncEvery, 10*time.Second)
+	o.HoldFor = or(o.HoldFor, 2*time.Second)
+	o.Workers = or(o.Workers, 64)
+	o.Queue = or(o.Queue, 1024)
+	o.Logger = or(o.Logger, slog.New(slog.DiscardHandler))
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if len(faults) > 0 {
+		return o, self, fmt.Errorf("voice: options: %w", errors.Join(faults...))
+	}
+	return o, self, nil
+}
+
+// login returns the option that opens the connection with the nkey, nil if there
+// is none.
+func (o Options) login() (nats.Option, error) {
+	if o.NKeyFile != "" {
+		opt, err := nats.NkeyOptionFromSeed(o.NKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("voice: options: NKeyFile %q: %w", o.NKeyFile, err)
+		}
+		return opt, nil
+	}
+	if len(o.NKeySeed) == 0 {
+		return nil, nil
+	}
+	pair, err := nkeys.FromSeed(o.NKeySeed)
+	if err != nil {
+		return nil, errors.New("voice: options: NKeySeed is not an nkey seed (SU...)")
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("voice: options: NKeySeed: %w", err)
+	}
+	return nats.Nkey(public, pair.Sign), nil
+}
+
+func or[T comparable](value, fallback T) T {
+	var zero T
+	if value == zero {
+		return fallback
+	}
+	return value
+}

@@ -1,0 +1,118 @@
+package voice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	// tryFor bounds one attempt of a send.
+	tryFor = 2 * time.Second
+	// The pause between two attempts doubles from firstPause to lastPause.
+	firstPause, lastPause = 50 * time.Millisecond, time.Second
+)
+
+// publish has the broker store payload. It repeats attempts that may help: a
+// message that is stored twice has the same jti and counts once.
+func (c *Client) publish(ctx context.Context, subject, msgID string, payload []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.SendTimeout)
+	defer cancel()
+	msg := &nats.Msg{Subject: subject, Data: payload, Header: nats.Header{nats.MsgIdHdr: {msgID}}}
+	unknown := false
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		err := c.attempt(ctx, msg)
+		if err == nil || final(err) {
+			return err
+		}
+		unknown = unknown || errors.Is(err, ErrTimeout)
+		select {
+		case <-time.After(pause):
+			continue
+		case <-c.closed:
+			err = ErrClosed
+		case <-ctx.Done():
+		}
+		if unknown && !errors.Is(err, ErrTimeout) {
+			return fmt.Errorf("%w: %w", ErrTimeout, err)
+		}
+		return err
+	}
+}
+
+// attempt sends msg once and reads the broker's answer.
+func (c *Client) attempt(ctx context.Context, msg *nats.Msg) error {
+	select {
+	case <-c.closed:
+		return ErrClosed
+	default:
+	}
+	try, cancel := context.WithTimeout(ctx, tryFor)
+	defer cancel()
+	reply, err := c.nc.RequestMsgWithContext(try, msg)
+	if err == nil {
+		return stored(reply.Data)
+	}
+	if _, denied := c.denied.LoadAndDelete(msg.Subject); denied {
+		return fmt.Errorf("%w: subject %s", ErrNotPermitted, msg.Subject)
+	}
+	switch {
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionDraining):
+		return ErrClosed
+	case errors.Is(err, nats.ErrNoResponders):
+		return ErrNoRouter
+	case errors.Is(err, nats.ErrMaxPayload):
+		return fmt.Errorf("%w: %d bytes exceed the server's max_payload", ErrRefused, len(msg.Data))
+	default: // no answer, or a connection that is being made again
+		return fmt.Errorf("%w: %w", ErrTimeout, err)
+	}
+}
+
+// final reports whether sending again cannot help.
+func final(err error) bool {
+	if refusal, ok := errors.AsType[*BrokerError](err); ok {
+		return refusal.Code < 500
+	}
+	return !errors.Is(err, ErrTimeout) && !errors.Is(err, ErrNoRouter)
+}
+
+// pubAck is JetStream's answer to a message published to a stream.
+type pubAck struct {
+	Stream string `json:"stream"`
+	Seq    uint64 `json:"seq"`
+	Error  *struct {
+		Code        int    `json:"code"`
+		ErrCode     int    `json:"err_code"`
+		Description string `json:"description"`
+	} `json:"error"`
+}
+
+// storeFailed is JetStream's code for a limit of the stream, perSubject the
+// description if it was that of one subject.
+const (
+	storeFailed = 10077
+	perSubject  = "per subject"
+)
+
+// stored returns nil if ack says that the message is in the stream.
+func stored(ack []byte) error {
+	var a pubAck
+	if err := json.Unmarshal(ack, &a); err != nil {
+		return fmt.Errorf("%w: its answer is not a PubAck of %d bytes", ErrTimeout, len(ack))
+	}
+	switch {
+	case a.Error == nil && a.Stream != "" && a.Seq > 0:
+		return nil
+	case a.Error == nil:
+		return fmt.Errorf("%w: its PubAck names no stream", ErrTimeout)
+	case a.Error.ErrCode == storeFailed && strings.Contains(a.Error.Description, perSubject):
+		return ErrBacklogFull
+	default:
+		return &BrokerError{Code: a.Error.Code, ErrCode: a.Error.ErrCode, Description: a.Error.Description}
+	}
+}
