@@ -1,6 +1,9 @@
 package call
 
-import "github.com/voicerouter/voicerouter/signal"
+import (
+	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/signal"
+)
 
 // pastCall answers whoever is on the route and speaks of a call_id that is over.
 func (t *turn) pastCall(past PastCall) Decision {
@@ -17,10 +20,24 @@ func (t *turn) pastCall(past PastCall) Decision {
 	case signal.Summary:
 		// summary, past call_id: deliver.
 		return t.summary()
+	case signal.Ringing:
+		// ringing, past call_id that the sender's side hung up: see lateRinging.
+		return t.lateRinging(past.HungUp)
 	default:
 		// anything else, past call_id: nothing.
 		return Decision{}
 	}
+}
+
+// lateRinging answers a device whose ringing arrives after the end of its call.
+// It is nothing if the end was said to the device's side. It was not if another
+// device answered and hung up before anything was known of this one: only then it
+// would ring on, and is stopped.
+func (t *turn) lateRinging(hungUp identity.ID) Decision {
+	if t.m.Issuer != hungUp {
+		return Decision{}
+	}
+	return t.applied(t.stop(t.m.Issuer, signal.AnsweredElsewhere, stopData{}))
 }
 
 // glareLoser answers later messages on the call_id that lost: "Later messages on

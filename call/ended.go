@@ -19,6 +19,12 @@ func (t *turn) ended() Decision {
 	case signal.Summary:
 		// summary: deliver.
 		return t.summary()
+	case signal.Ringing:
+		// ringing of a device besides the one that answered and hung up.
+		if t.s.AnsweredAt.IsZero() || t.s.EndedBy != t.s.Callee() || t.m.Party == t.s.Winner {
+			return Decision{}
+		}
+		return t.lateRinging(t.s.EndedBy)
 	default:
 		// else nothing.
 		return Decision{}
@@ -36,8 +42,12 @@ func (t *turn) end(reason signal.Reason, say ...Say) Decision {
 // finish writes the end of the current call into s. Its call_id is past from now
 // on; the rest stays until the next start, as call detail record.
 func (s *State) finish(reason signal.Reason, by identity.ID, at time.Time) {
+	past := PastCall{CallID: s.CallID, Reason: reason, At: at}
+	if s.Phase == Active && by == s.Callee() {
+		past.HungUp = by
+	}
 	s.Phase, s.Reason, s.EndedBy, s.EndedAt, s.Deadline = Ended, reason, by, at, never
-	s.remember(PastCall{CallID: s.CallID, Reason: reason, At: at})
+	s.remember(past)
 }
 
 // reason is the reason of a stop: what the client says if it is one of the

@@ -14,12 +14,12 @@ import "github.com/voicerouter/voicerouter/signal"
 func (t *turn) refuse(code signal.Code) Decision {
 	d := t.applied(ErrorSay(t.m, code))
 	d.Verdict, d.Code, d.Next.Last.Code = Refused, code, code
-	live := t.s.Live() && t.s.current(t.m.CallID)
-	if live || t.m.CallID == "" || t.m.Type != signal.Start && t.m.Type != signal.Accept {
+	current := t.s.current(t.m.CallID)
+	if current && t.s.Live() || t.m.CallID == "" || t.m.Type != signal.Start && t.m.Type != signal.Accept {
 		return d
 	}
 	d.Say = append(d.Say, t.stop(t.m.Issuer, signal.Failed, stopData{}))
-	if t.m.Type == signal.Start && t.s.room(t.m.Issuer, t.e.At) {
+	if t.m.Type == signal.Start && !current && t.s.room(t.m.Issuer, t.e.At) {
 		d.Next.remember(PastCall{CallID: t.m.CallID, Reason: signal.Failed, At: t.e.At, By: t.m.Issuer})
 	}
 	return d

@@ -97,6 +97,9 @@ type PastCall struct {
 	At     time.Time     `json:"at"`
 	// ReplacedBy is the surviving call_id, if this one lost to glare.
 	ReplacedBy string `json:"replaced_by,omitzero"`
+	// HungUp is set if the callee ended the call after answering it: the callee.
+	// Nothing has told that to its devices besides the one that answered.
+	HungUp identity.ID `json:"hung_up,omitzero"`
 	// By is set if the call never rang: who sent the stop that left this
 	// tombstone, or the start that was refused. One side may leave only so many
 	// of these, so that it cannot use up the other's share.

@@ -39,10 +39,11 @@ type Envelope struct {
 	signature []byte
 }
 
+// flattened tells members that are missing or null from empty ones.
 type flattened struct {
-	Payload   string `json:"payload"`
-	Protected string `json:"protected"`
-	Signature string `json:"signature"`
+	Payload   *string `json:"payload"`
+	Protected *string `json:"protected"`
+	Signature *string `json:"signature"`
 }
 
 type header struct {
@@ -62,9 +63,15 @@ func ParseEnvelope(data []byte) (Envelope, error) {
 	if err := json.Unmarshal(data, &raw, strict); err != nil {
 		return Envelope{}, fmt.Errorf("%w: %s", ErrEnvelope, jsonFault(err))
 	}
-	protected, err := b64.DecodeString(raw.Protected)
+	if raw.Payload == nil || raw.Protected == nil || raw.Signature == nil {
+		return Envelope{}, fmt.Errorf("%w: want the members payload, protected and signature", ErrEnvelope)
+	}
+	protected, err := decode64(*raw.Protected)
 	if err != nil {
 		return Envelope{}, fmt.Errorf("%w: member protected is not unpadded base64url", ErrEnvelope)
+	}
+	if jsontext.Value(protected).Kind() != '{' {
+		return Envelope{}, fmt.Errorf("%w: want a JSON object", ErrHeader)
 	}
 	var h header
 	if err := json.Unmarshal(protected, &h, strict); err != nil {
@@ -76,18 +83,18 @@ func ParseEnvelope(data []byte) (Envelope, error) {
 	if checkKID(h.KID) != nil || h.Typ != "" && !strings.EqualFold(h.Typ, "JWT") {
 		return Envelope{}, fmt.Errorf("%w: want a kid of 1 to %d bytes and no typ but JWT", ErrHeader, MaxKID)
 	}
-	signature, err := b64.DecodeString(raw.Signature)
+	signature, err := decode64(*raw.Signature)
 	if err != nil || len(signature) != ed25519.SignatureSize {
 		return Envelope{}, fmt.Errorf("%w: member signature is not the unpadded base64url of %d bytes", ErrEnvelope, ed25519.SignatureSize)
 	}
-	payload, err := b64.DecodeString(raw.Payload)
+	payload, err := decode64(*raw.Payload)
 	if err != nil {
 		return Envelope{}, fmt.Errorf("%w: member payload is not unpadded base64url", ErrEnvelope)
 	}
 	return Envelope{
 		KID:       h.KID,
 		Payload:   payload,
-		signed:    signingInput(raw.Protected, raw.Payload),
+		signed:    signingInput(*raw.Protected, *raw.Payload),
 		signature: signature,
 	}, nil
 }
@@ -117,7 +124,7 @@ func (k PrivateKey) Sign(payload []byte) []byte {
 	}
 	protected := b64.EncodeToString([]byte(`{"alg":"EdDSA","kid":` + string(kid) + `}`))
 	body := b64.EncodeToString(payload)
-	signature := ed25519.Sign(k.key, signingInput(protected, body))
+	signature := ed25519.Sign(*k.key, signingInput(protected, body))
 
 	out := make([]byte, 0, len(body)+len(protected)+140)
 	out = append(out, `{"payload":"`...)

@@ -6,13 +6,27 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 )
 
-// b64 is the only base64 of the protocol: URL alphabet, no padding, and no
-// second spelling of the same bytes.
+// b64 is the only base64 of the protocol: URL alphabet, no padding. Decode with
+// decode64, which leaves no second spelling of the same bytes.
 var b64 = base64.RawURLEncoding.Strict()
+
+var errLineBreak = errors.New("line break in base64")
+
+// decode64 decodes what b64 encodes, and nothing else: encoding/base64 skips
+// line breaks, even where it is strict.
+func decode64(s string) ([]byte, error) {
+	if strings.ContainsAny(s, "\r\n") {
+		return nil, errLineBreak
+	}
+	return b64.DecodeString(s)
+}
 
 // MaxKID is the longest key id in bytes.
 const MaxKID = 64
@@ -24,11 +38,14 @@ type PublicKey struct {
 	Key ed25519.PublicKey
 }
 
-// PrivateKey signs messages. It prints as its key id only; its JSON, a JWK with
-// the member d, contains the secret and belongs in a file of mode 0600.
+// PrivateKey signs messages. It prints and logs as its key id only; its JSON, a
+// JWK with the member d, contains the secret and belongs in a file of mode 0600.
 type PrivateKey struct {
 	KID string
-	key ed25519.PrivateKey
+	// key is behind a pointer because package fmt calls no method of a value in
+	// an unexported field: it would print the bytes, but of a pointer it prints
+	// the address.
+	key *ed25519.PrivateKey
 }
 
 type jwk struct {
@@ -49,7 +66,7 @@ func GenerateKey(kid string) (PrivateKey, error) {
 	if err != nil {
 		return PrivateKey{}, fmt.Errorf("identity: generate key: %w", err)
 	}
-	return PrivateKey{KID: kid, key: key}, nil
+	return PrivateKey{KID: kid, key: &key}, nil
 }
 
 // Public returns the key that verifies what k signs.
@@ -58,13 +75,17 @@ func (k PrivateKey) Public() PublicKey {
 }
 
 // IsZero reports whether k is no key.
-func (k PrivateKey) IsZero() bool { return len(k.key) == 0 }
+func (k PrivateKey) IsZero() bool { return k.key == nil }
 
 // String returns the key id; it never shows the secret.
 func (k PrivateKey) String() string { return "private key " + k.KID }
 
 // GoString is String, so that %#v shows no secret either.
 func (k PrivateKey) GoString() string { return k.String() }
+
+// LogValue implements [slog.LogValuer] with String: a handler that logs JSON
+// would call MarshalJSON.
+func (k PrivateKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
 // MarshalJSON returns the private JWK. Write it to a file of mode 0600 and
 // nowhere else.
@@ -85,7 +106,7 @@ func (k *PrivateKey) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return err
 	}
-	seed, err := b64.DecodeString(raw.D)
+	seed, err := decode64(raw.D)
 	if err != nil || len(seed) != ed25519.SeedSize {
 		return fmt.Errorf("identity: JWK %q: member d is not the base64url of %d bytes", raw.KID, ed25519.SeedSize)
 	}
@@ -93,7 +114,7 @@ func (k *PrivateKey) UnmarshalJSON(data []byte) error {
 	if !public.Key.Equal(key.Public()) {
 		return fmt.Errorf("identity: JWK %q: members x and d do not belong together", raw.KID)
 	}
-	*k = PrivateKey{KID: raw.KID, key: key}
+	*k = PrivateKey{KID: raw.KID, key: &key}
 	return nil
 }
 
@@ -128,7 +149,7 @@ func parseJWK(data []byte) (jwk, PublicKey, error) {
 	if err := checkKID(raw.KID); err != nil {
 		return raw, PublicKey{}, err
 	}
-	x, err := b64.DecodeString(raw.X)
+	x, err := decode64(raw.X)
 	if err != nil || len(x) != ed25519.PublicKeySize {
 		return raw, PublicKey{}, fmt.Errorf("identity: JWK %q: member x is not the base64url of %d bytes", raw.KID, ed25519.PublicKeySize)
 	}
@@ -138,6 +159,9 @@ func parseJWK(data []byte) (jwk, PublicKey, error) {
 func checkKID(kid string) error {
 	if kid == "" || len(kid) > MaxKID {
 		return fmt.Errorf("identity: key id of %d bytes: want 1 to %d", len(kid), MaxKID)
+	}
+	if !utf8.ValidString(kid) {
+		return fmt.Errorf("identity: key id %q is not UTF-8", kid)
 	}
 	return nil
 }

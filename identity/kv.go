@@ -137,7 +137,7 @@ func (d *KV) read(ctx context.Context, id ID) (Record, error) {
 
 	bucket := d.bucket.Bucket()
 	m, err := msgget.Last(ctx, d.nc, subjects.KV(bucket), subjects.KVKey(bucket, id.String()))
-	if errors.Is(err, msgget.ErrNone) || err == nil && m.Header.Get("KV-Operation") != "" {
+	if errors.Is(err, msgget.ErrNone) || err == nil && m.Gone() {
 		return Record{}, ErrUnknown
 	}
 	if err != nil {

@@ -62,6 +62,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
+// observe notes how long a stage took that began at start.
+func (m *metrics) observe(stage string, start time.Time) {
+	m.stage.WithLabelValues(stage).Observe(time.Since(start).Seconds())
+}
+
 // settled counts an event whose decision is stored.
 func (m *metrics) settled(j *job, now time.Time) {
 	d := &j.decision

@@ -34,6 +34,9 @@ type Options struct {
 	// Batch is how many messages are verified and committed together at most;
 	// default 256.
 	Batch int
+	// Lanes is how many batches may be open at once, each with calls of its own;
+	// default 2. The server allows 50 in a stream, for the whole fleet.
+	Lanes int
 	// Cache is the number of call records kept in memory; default 8192.
 	Cache int
 	// Priority of this worker among those that share the consumer, 1 (first) to
@@ -62,6 +65,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Batch <= 0 {
 		o.Batch = 256
+	}
+	if o.Lanes <= 0 {
+		o.Lanes = 2
 	}
 	if o.Cache <= 0 {
 		o.Cache = 8192

@@ -55,6 +55,8 @@ type signing struct {
 type outbound struct {
 	opts    *Options
 	rejects *rejectLimiter
+	// fail, if set, makes a job impossible to write; for tests.
+	fail func(*job) error
 }
 
 // write fills in the batch of every group from the decisions of its jobs: per
@@ -90,6 +92,11 @@ func (o outbound) writeGroup(g *group) error {
 	first := true
 	for _, j := range g.jobs {
 		d := &j.decision
+		if o.fail != nil {
+			if err := o.fail(j); err != nil {
+				return err
+			}
+		}
 		if d.Next != nil {
 			data, err := d.Next.Encode()
 			if err != nil {
@@ -160,7 +167,7 @@ func timerMessage(key string, t call.Timer) (*nats.Msg, error) {
 
 // say returns the inbox message for one thing said.
 func (o outbound) say(j *job, index int, s call.Say) pending {
-	msg := &nats.Msg{Subject: subjects.Inbox(s.To.String(), string(s.Type))}
+	msg := nats.NewMsg(subjects.Inbox(s.To.String(), string(s.Type)))
 	if s.Forward {
 		msg.Data = j.raw
 		return pending{msg: msg}

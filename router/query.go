@@ -32,7 +32,7 @@ func (r *Router) get(ctx context.Context, req GetRequest) (GetResponse, error) {
 		switch {
 		case err != nil && !errors.Is(err, msgget.ErrNone):
 			return GetResponse{}, err
-		case err == nil && m.Header.Get("KV-Operation") == "":
+		case err == nil && !msgget.IsMarker(m.Header):
 			route, err := call.DecodeRoute(m.Data)
 			if err != nil {
 				return GetResponse{}, &serviceError{ServiceFailed, fmt.Sprintf("route of %q: %v", req.CID, err)}

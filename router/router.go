@@ -81,9 +81,13 @@ func (r *Router) Run(ctx context.Context) error {
 func (r *Router) run(ctx context.Context) error {
 	work, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	w, err := r.worker()
-	if err != nil {
-		return err
+	var lanes []*worker
+	for range r.opts.Lanes {
+		w, err := r.worker()
+		if err != nil {
+			return err
+		}
+		lanes = append(lanes, w)
 	}
 	var intakes, helpers, commits sync.WaitGroup
 	for _, in := range r.intakes(work.Done()) {
@@ -96,7 +100,7 @@ func (r *Router) run(ctx context.Context) error {
 	helpers.Go(func() { r.watchConsumers(ctx) })
 	helpers.Go(func() { r.mendTimers(ctx) })
 	quit := make(chan struct{})
-	commits.Go(func() { w.run(work, r.jobs, quit) })
+	commits.Go(func() { run(work, r.jobs, quit, r.verifier(), lanes) })
 
 	<-ctx.Done()
 	r.stopping.Store(true)
@@ -123,16 +127,18 @@ func (r *Router) flush(ctx context.Context) error {
 	return nil
 }
 
+func (r *Router) verifier() verifier { return verifier{opts: &r.opts, metrics: r.metrics} }
+
 func (r *Router) worker() (*worker, error) {
-	ledger, err := newLedger(r.opts.Conn, r.js, r.opts.Cache, r.metrics)
+	ledger, err := newLedger(r.opts.Conn, r.js, max(1, r.opts.Cache/r.opts.Lanes), r.metrics)
 	if err != nil {
 		return nil, err
 	}
 	return &worker{
+		in:        make(chan []*job, 1),
 		opts:      &r.opts,
 		log:       r.log,
 		metrics:   r.metrics,
-		verifier:  verifier{opts: &r.opts},
 		ledger:    ledger,
 		routes:    routes{nc: r.opts.Conn, js: r.js, directory: r.opts.Directory, log: r.opts.Logger},
 		outbound:  outbound{opts: &r.opts, rejects: newRejectLimiter(r.opts.Now)},

@@ -74,7 +74,7 @@ func (r routes) multiGet(ctx context.Context, groups []*group) error {
 	stream := subjects.KV(subjects.BucketRoutes)
 	err := lastMessages(ctx, r.js, stream, names, func(m *jetstream.RawStreamMsg) {
 		key, ok := subjects.ParseKVKey(subjects.BucketRoutes, m.Subject)
-		if g := byKey[key]; ok && g != nil && m.Header.Get("KV-Operation") == "" {
+		if g := byKey[key]; ok && g != nil && !msgget.IsMarker(m.Header) {
 			g.route = r.decode(key, m.Data)
 		}
 	})
@@ -94,7 +94,7 @@ func (r routes) multiGet(ctx context.Context, groups []*group) error {
 func (r routes) leader(ctx context.Context, cid string) (*routeEntry, error) {
 	m, err := msgget.Last(ctx, r.nc, subjects.KV(subjects.BucketRoutes), subjects.KVKey(subjects.BucketRoutes, cid))
 	switch {
-	case errors.Is(err, msgget.ErrNone), err == nil && m.Header.Get("KV-Operation") != "":
+	case errors.Is(err, msgget.ErrNone), err == nil && m.Gone():
 		return &routeEntry{}, nil
 	case err != nil:
 		return nil, fmt.Errorf("route of a conversation: %w", err)

@@ -114,4 +114,3 @@ func scheduledAt(h nats.Header) (time.Time, bool) {
 	at, err := time.Parse(time.RFC3339Nano, text)
 	return at, err == nil
 }
-

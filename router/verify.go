@@ -25,7 +25,8 @@ type rechecker interface {
 
 // verifier turns the bytes of a message into an event or a refusal.
 type verifier struct {
-	opts *Options
+	opts    *Options
+	metrics *metrics
 }
 
 // verify fills in job after job, in parallel.

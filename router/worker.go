@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,13 +14,14 @@ import (
 	"github.com/voicerouter/voicerouter/signal"
 )
 
-// worker carries messages from fetch to ack. Its commit side is one goroutine:
-// a call is never in two open batches, and nothing here needs a lock.
+// worker is one lane: it carries verified messages to their ack. It is one
+// goroutine and the only one of this process to touch its calls, so that a call
+// is never in two open batches and nothing here needs a lock.
 type worker struct {
+	in        chan []*job
 	opts      *Options
 	log       logger
 	metrics   *metrics
-	verifier  verifier
 	ledger    *ledger
 	routes    routes
 	outbound  outbound
@@ -36,23 +38,37 @@ type worker struct {
 const maxAttempts = 8
 
 // run is the way of every message: fetch -> verify -> load -> decide -> commit ->
-// ack. The first two stages work on the next batch while the others commit. It
-// returns when quit is closed and everything that is in the queue is settled.
-func (w *worker) run(ctx context.Context, in <-chan *job, quit <-chan struct{}) {
-	verified := make(chan []*job)
-	go func() {
-		defer close(verified)
-		for batch := range fetch(in, quit, w.opts.Batch) {
-			start := time.Now()
-			reading, cancel := context.WithTimeout(ctx, readTimeout)
-			w.verifier.verify(reading, batch)
-			cancel()
-			w.metrics.stage.WithLabelValues("verify").Observe(time.Since(start).Seconds())
-			verified <- batch
+// ack. Fetching and verifying is one stage; behind it stand the lanes, among
+// which calls are divided by their key, so that one lane signs while another
+// waits for its commit. It returns when quit is closed and everything that is in
+// the queue is settled.
+func run(ctx context.Context, in <-chan *job, quit <-chan struct{}, v verifier, lanes []*worker) {
+	var wg sync.WaitGroup
+	for _, w := range lanes {
+		wg.Go(func() { w.run(ctx) })
+	}
+	for batch := range fetch(in, quit, v.opts.Batch) {
+		v.metrics.batch.Observe(float64(len(batch)))
+		start := time.Now()
+		reading, cancel := context.WithTimeout(ctx, readTimeout)
+		v.verify(reading, batch)
+		cancel()
+		v.metrics.observe("verify", start)
+		for i, jobs := range divide(batch, len(lanes)) {
+			if len(jobs) > 0 {
+				lanes[i].in <- jobs
+			}
 		}
-	}()
-	for batch := range verified {
-		w.metrics.batch.Observe(float64(len(batch)))
+	}
+	for _, w := range lanes {
+		close(w.in)
+	}
+	wg.Wait()
+}
+
+// run settles what comes into this lane.
+func (w *worker) run(ctx context.Context) {
+	for batch := range w.in {
 		for len(batch) > 0 {
 			var groups []*group
 			groups, batch = groupJobs(w.judgeable(batch))
@@ -144,7 +160,7 @@ func (w *worker) decideAll(ctx context.Context, groups []*group) ([]*group, erro
 	if err := w.routes.load(ctx, groups); err != nil {
 		return groups, err
 	}
-	w.metrics.stage.WithLabelValues("load").Observe(time.Since(start).Seconds())
+	w.metrics.observe("load", start)
 
 	start = time.Now()
 	sound := w.sound(groups)
@@ -169,7 +185,7 @@ func (w *worker) decideAll(ctx context.Context, groups []*group) ([]*group, erro
 		}
 		sound = w.sound(sound)
 	}
-	w.metrics.stage.WithLabelValues("decide").Observe(time.Since(start).Seconds())
+	w.metrics.observe("decide", start)
 	return sound, nil
 }
 
@@ -193,12 +209,12 @@ func (w *worker) commit(ctx context.Context, batch []*group) error {
 	if err := w.outbound.write(batch); err != nil {
 		return errPoison{err}
 	}
-	w.metrics.stage.WithLabelValues("sign").Observe(time.Since(start).Seconds())
+	w.metrics.observe("sign", start)
 	start = time.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
 	err := w.ledger.commit(ctx, batch)
-	w.metrics.stage.WithLabelValues("commit").Observe(time.Since(start).Seconds())
+	w.metrics.observe("commit", start)
 	return err
 }
 

@@ -86,6 +86,9 @@ func (m Message) Encode() ([]byte, error) {
 
 // check reports the first claim that breaks the protocol.
 func (m Message) check() error {
+	if _, known := ParseType(string(m.Type)); !known {
+		return refuse(CodeBadClaims, "claim typ: want chat.voice. and a type")
+	}
 	switch {
 	case m.Issuer.IsZero(), m.Recipient.IsZero():
 		return refuse(CodeBadClaims, "claims iss and sub are required")
@@ -95,6 +98,8 @@ func (m Message) check() error {
 		return refuse(CodeBadClaims, "claim jti: want 1 to %d bytes of visible ASCII", MaxJTI)
 	case m.IssuedAt.IsZero(), m.ExpiresAt.IsZero():
 		return refuse(CodeBadClaims, "claims iat and exp are required")
+	case !plausible(m.IssuedAt), !plausible(m.ExpiresAt):
+		return refuse(CodeBadClaims, "claims iat and exp: want years from %d to %d", firstYear, lastYear)
 	case !subjects.ValidCID(m.CID) && (m.CID != "" || m.Type != Error):
 		return refuse(CodeBadClaims, "claim cid: want 1 to %d characters of A-Z a-z 0-9 _ -", subjects.MaxCID)
 	case m.CallID == "" && m.Type != Setup && m.Type != Error:
@@ -185,13 +190,20 @@ func (s *stamp) UnmarshalJSON(data []byte) error {
 			return err
 		}
 	}
-	if y := t.Year(); y < firstYear || y > lastYear {
+	if !plausible(t) {
 		return errors.New("year out of range")
 	}
-	s.Time = t.UTC()
+	s.Time = t.UTC().Truncate(time.Millisecond)
 	return nil
 }
 
+func plausible(t time.Time) bool {
+	y := t.UTC().Year()
+	return y >= firstYear && y <= lastYear
+}
+
+// MarshalJSON always writes milliseconds, also .000: the size of a message tells
+// nothing of when it was made.
 func (s stamp) MarshalJSON() ([]byte, error) {
-	return json.Marshal(s.UTC().Truncate(time.Millisecond))
+	return s.UTC().AppendFormat(nil, `"2006-01-02T15:04:05.000Z"`), nil
 }

@@ -91,7 +91,8 @@ func (a *app) consume(ctx context.Context, js jetstream.JetStream) error {
 	if err != nil {
 		return err
 	}
-	a.alive.Do(func() { go a.keepAlive(max(config.AckWait/3, 100*time.Millisecond)) })
+	every := max(config.AckWait/3, 100*time.Millisecond)
+	a.alive.Do(func() { a.c.tail.Go(func() { a.keepAlive(every) }) })
 	closed := consuming.Closed()
 	select {
 	case <-ctx.Done():

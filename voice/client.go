@@ -28,6 +28,7 @@ type Client struct {
 	stop      context.CancelFunc // ends the intake
 	ctx       context.Context
 	intake    sync.WaitGroup
+	tail      sync.WaitGroup // what outlives the intake until closed
 	begin     sync.Once
 	wake      chan struct{} // holds one token when the receiver should sync
 	closing   sync.Mutex
@@ -188,6 +189,7 @@ func (c *Client) close(ctx context.Context) error {
 		err = c.flush(ctx)
 	}
 	close(c.closed)
+	c.tail.Wait()
 	c.nc.Close()
 	return err
 }

@@ -207,9 +207,19 @@ func TestReplySubjectCannotReachAStream(t *testing.T) {
 	if out.State.Msgs != 1 {
 		t.Errorf("VOICE_OUT: want only the genuine state, got %d messages: %v", out.State.Msgs, out.State.Subjects)
 	}
+	// Within VOICE a reply subject can still name somebody's live subject. What
+	// arrives there is the server's PubAck: no headers, nothing signed, not a byte
+	// of the attacker's choice. Clients verify every live message.
 	flush(t, victim)
+	m, err := live.NextMsg(5 * time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Header) != 0 || !strings.HasPrefix(string(m.Data), `{"stream":"VOICE_IN","seq":`) {
+		t.Errorf("want a bare PubAck, got %v %s", m.Header, m.Data)
+	}
 	if n, _, _ := live.Pending(); n != 0 {
-		t.Errorf("want nothing live for the victim, got %d messages", n)
+		t.Errorf("want nothing else live for the victim, got %d messages", n)
 	}
 }
 

@@ -28,6 +28,15 @@ type Message struct {
 	Data    []byte
 }
 
+// Gone reports whether m, read from a key-value bucket, is no value but the
+// marker of a key that was deleted, purged or has expired.
+func (m Message) Gone() bool { return IsMarker(m.Header) }
+
+// IsMarker is [Message.Gone] for a header alone.
+func IsMarker(h nats.Header) bool {
+	return h.Get("KV-Operation") != "" || h.Get("Nats-Marker-Reason") != ""
+}
+
 type request struct {
 	Last string `json:"last_by_subj,omitzero"`
 	Seq  uint64 `json:"seq,omitzero"`

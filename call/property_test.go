@@ -1,0 +1,303 @@
+package call
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/signal"
+)
+
+// The generators draw from few values, so that they meet.
+var (
+	someone   = rapid.SampledFrom([]identity.ID{customer, operator, customer, operator, stranger})
+	aCallID   = rapid.SampledFrom([]string{"a", "b", "c", "d"})
+	aParty    = rapid.SampledFrom([]string{"", "p1", "p2"})
+	aReason   = rapid.SampledFrom(append(signal.Reasons(), "", "tired"))
+	aType     = rapid.SampledFrom(append(signal.Types(), "bogus"))
+	aPeerInfo = rapid.SampledFrom([]string{"offer", "other"})
+	someData  = rapid.SampledFrom([]jsontext.Value{
+		nil, jsontext.Value(`{}`), jsontext.Value(`{"media":1,"operator_name":"Eve","customer_name":"Ann","note":2}`),
+		jsontext.Value(`[1]`), jsontext.Value(`{"media":`),
+	})
+)
+
+func drawMessage(t *rapid.T) signal.Message {
+	return signal.Message{
+		Type: aType.Draw(t, "type"), JTI: rapid.StringMatching(`[a-z]{12}`).Draw(t, "jti"),
+		Issuer:    someone.Draw(t, "issuer"),
+		Recipient: rapid.SampledFrom([]identity.ID{proxy, proxy, proxy, proxy, proxy, stranger}).Draw(t, "recipient"),
+		CID:       "cid1", CallID: aCallID.Draw(t, "call_id"), PeerInfo: aPeerInfo.Draw(t, "peer_info"),
+		Data: someData.Draw(t, "data"), Party: aParty.Draw(t, "party"), Reason: aReason.Draw(t, "reason"),
+	}
+}
+
+func drawEvent(t *rapid.T, at time.Time) Event {
+	e := Event{At: at, Delivery: rapid.IntRange(1, 6).Draw(t, "delivery"), MayDefer: rapid.Bool().Draw(t, "may defer")}
+	switch rapid.IntRange(0, 11).Draw(t, "kind") {
+	case 0:
+		e.Kind, e.CallID = Timeout, aCallID.Draw(t, "timer's call_id")
+		e.Epoch = uint64(rapid.IntRange(0, 6).Draw(t, "epoch"))
+	case 1:
+		e.Kind, e.CallID = ForcedEnd, rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "forced call_id")
+	default:
+		e.Msg = drawMessage(t)
+	}
+	switch rapid.IntRange(0, 9).Draw(t, "route") {
+	case 0:
+	case 1:
+		e.RouteBroken = true
+	case 2:
+		e.Route, e.RouteBroken = &Route{Customer: customer}, true
+	default:
+		e.Route = testRoute()
+		e.Route.OperatorName, e.Route.DataAllow = "Bob", []string{"note", "operator_name"}
+		e.Route.Start = rapid.SampledFrom([]StartSide{"", StartOperator, StartBoth, StartBoth}).Draw(t, "start")
+		if rapid.IntRange(0, 4).Draw(t, "expired") == 0 {
+			e.Route.ExpiresAt = epoch0
+		}
+	}
+	return e
+}
+
+// drawState draws a valid record, reachable or not.
+func drawState(t *rapid.T) *State {
+	if rapid.IntRange(0, 9).Draw(t, "no record") == 0 {
+		return nil
+	}
+	s := &State{
+		Version: Version, Mode: Masked, CID: "cid1", Proxy: proxy, Customer: customer, Operator: operator,
+		Phase: rapid.SampledFrom([]Phase{None, Ringing, Active, Ended}).Draw(t, "phase"),
+		Start: StartBoth, OperatorName: "Bob", DataAllow: []string{"note"}, Last: Last{Type: "start", At: epoch0},
+	}
+	for _, id := range []string{"a", "b", "c", "d"} {
+		if p := (PastCall{CallID: id, Reason: signal.Glare, At: epoch0}); rapid.Bool().Draw(t, "past "+id) {
+			p.ReplacedBy = rapid.SampledFrom([]string{"", "d"}).Draw(t, "replaced by")
+			s.Past = append(s.Past, p)
+		}
+	}
+	if s.Phase == None {
+		return s
+	}
+	s.CallID, s.Epoch = aCallID.Draw(t, "current"), uint64(rapid.IntRange(1, 5).Draw(t, "epoch"))
+	s.Caller, s.CallerParty = rapid.SampledFrom([]identity.ID{customer, operator}).Draw(t, "caller"), aParty.Draw(t, "caller party")
+	s.Offer, s.Winner = offerOf("offer"), aParty.Draw(t, "winner")
+	for _, name := range []string{"", "p1", "p2"} {
+		if rapid.Bool().Draw(t, "rings "+name) {
+			s.Parties = append(s.Parties, Party{Name: name, Busy: rapid.Bool().Draw(t, "busy")})
+		}
+	}
+	s.StartedAt, s.Deadline = epoch0, epoch0.Add(time.Minute)
+	if s.Phase == Ended {
+		s.Reason, s.Deadline = signal.Hangup, time.Time{}
+	}
+	return s
+}
+
+// TestTotal: every state, reachable or not, has an answer to every event; nothing
+// given is changed.
+func TestTotal(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawState(t)
+		at := epoch0.Add(time.Duration(rapid.IntRange(0, 1300).Draw(t, "seconds")) * time.Second)
+		e := drawEvent(t, at)
+		var before *State
+		if s != nil {
+			before = s.clone()
+		}
+		d := Decide(Policy{}, s, e)
+		if s != nil {
+			if diff := cmp.Diff(before.normal(), s.normal(), cmp.Comparer(sameID)); diff != "" {
+				t.Fatalf("Decide changed the record:\n%s", diff)
+			}
+		}
+		checkDecision(t, s, e, d)
+		checkAudience(t, e, d)
+		scribble(d.Next)
+		if s != nil {
+			if diff := cmp.Diff(before.normal(), s.normal(), cmp.Comparer(sameID)); diff != "" {
+				t.Fatalf("Next shares memory with the record:\n%s", diff)
+			}
+		}
+		checkDecision(t, s, e, DecideDirect(Policy{}, s, e))
+	})
+}
+
+// TestTotalNonsense: not even records and events that cannot exist make it panic.
+func TestTotalNonsense(t *testing.T) {
+	t.Parallel()
+	for _, s := range []*State{nil, {}, {Phase: Ringing}, {Phase: Active, Mode: Masked}, {Phase: "x", CallID: "c"}, {Mode: Direct, CID: "cid1"}} {
+		for _, typ := range append(signal.Types(), "") {
+			for _, kind := range []Kind{Message, Timeout, ForcedEnd, 99} {
+				for _, r := range []*Route{nil, {}, testRoute()} {
+					e := Event{Kind: kind, Route: r, Msg: signal.Message{Type: typ, CallID: "c"}}
+					Decide(Policy{}, s, e)
+					DecideDirect(Policy{}, s, e)
+					e.Msg.Issuer, e.Msg.Recipient = customer, proxy
+					Decide(Policy{}, s, e)
+					DecideDirect(Policy{}, s, e)
+				}
+			}
+		}
+	}
+}
+
+// normal returns a copy for comparisons.
+func (s *State) normal() *State {
+	n := s.clone()
+	n.normalize()
+	return n
+}
+
+// scribble writes over everything in n that could be shared.
+func scribble(n *State) {
+	if n == nil {
+		return
+	}
+	for i := range n.Past {
+		n.Past[i] = PastCall{}
+	}
+	for i := range n.Applied {
+		n.Applied[i] = Mark{}
+	}
+	for i := range n.Parties {
+		n.Parties[i] = Party{}
+	}
+	for i := range n.DataAllow {
+		n.DataAllow[i] = "scribble"
+	}
+}
+
+// checkAudience checks who is told what: nobody outside of the route is told
+// anything but that there is no such call, and nobody is told the other's name.
+func checkAudience(t *rapid.T, e Event, d Decision) {
+	t.Helper()
+	for _, say := range d.Say {
+		if say.To != customer && say.To != operator && (d.Verdict != Stranger || say.To != e.Msg.Issuer) {
+			t.Fatalf("%v is told %s", say.To, say.Type)
+		}
+		if d.Verdict == Stranger && (say.Type != signal.Error || d.Next != nil) {
+			t.Fatalf("a stranger is told %s", say.Type)
+		}
+		text := string(say.Data) + say.PeerInfo
+		for _, id := range []identity.ID{customer, operator, stranger} {
+			if strings.Contains(text, id.String()) {
+				t.Fatalf("%v is told %v's identity in %s", say.To, id, text)
+			}
+		}
+		crosses := e.Kind == Message && say.To != e.Msg.Issuer
+		if strings.Contains(text, "Eve") || strings.Contains(text, "Ann") || crosses && strings.Contains(text, `"party"`) {
+			t.Fatalf("%v is told %s", say.To, text)
+		}
+		if strings.Contains(text, "Bob") && (say.To != customer || !say.Type.HasData()) {
+			t.Fatalf("%v is told the operator's name in %s", say.To, say.Type)
+		}
+	}
+}
+
+// history plays random events against one record, as a router would.
+func history(t *rapid.T, step func(before *State, e Event, d Decision)) *State {
+	var s *State
+	at := epoch0
+	for i := range rapid.IntRange(1, 60).Draw(t, "length") {
+		at = at.Add(time.Duration(rapid.IntRange(0, 20).Draw(t, "seconds")) * time.Second)
+		e := drawEvent(t, at)
+		e.Seq = uint64(i) + 1
+		if e.Kind == Timeout && s.Live() && rapid.Bool().Draw(t, "current timer") {
+			e.CallID, e.Epoch = s.CallID, s.Epoch
+		}
+		d := Decide(Policy{}, s, e)
+		step(s, e, d)
+		if d.Next != nil {
+			s = d.Next
+		}
+	}
+	return s
+}
+
+// TestEndedNeverRingsAgain: a call_id that is over never becomes live again.
+func TestEndedNeverRingsAgain(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		over := map[string]time.Time{}
+		history(t, func(s *State, e Event, d Decision) {
+			if d.Next == nil {
+				return
+			}
+			if s.Live() && (!d.Next.Live() || d.Next.CallID != s.CallID) {
+				over[s.CallID] = e.At
+			}
+			if when, was := over[d.Next.CallID]; was && d.Next.Live() && e.At.Sub(when) <= KeepPast {
+				t.Fatalf("%s is %s again %v after its end", d.Next.CallID, d.Next.Phase, e.At.Sub(when))
+			}
+		})
+	})
+}
+
+// TestStrangersLearnNothing: whoever is on no side is told the same, byte for
+// byte, whatever stands in the record, and leaves no trace.
+func TestStrangersLearnNothing(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := history(t, func(_ *State, e Event, d Decision) { checkAudience(t, e, d) })
+		e := Event{At: epoch0.Add(time.Hour), Delivery: 1, MayDefer: true, Route: testRoute(), Msg: drawMessage(t)}
+		e.Msg.Issuer = stranger
+		got := Decide(Policy{}, s, e)
+		e.Route = nil
+		want := Decide(Policy{}, nil, e)
+		if diff := cmp.Diff(want, got, cmp.Comparer(sameID)); diff != "" || got.Verdict != Stranger {
+			t.Fatalf("a stranger can tell a conversation from none (-none +some):\n%s", diff)
+		}
+	})
+}
+
+// TestTwiceIsOnce: a message that has been applied is a repeat at any later time,
+// and one that was answered with nothing still is immediately after.
+func TestTwiceIsOnce(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var sent []Event
+		history(t, func(s *State, e Event, d Decision) {
+			after := s
+			if d.Next != nil {
+				after = d.Next
+			}
+			if e.Kind != ForcedEnd && d.Verdict == Nothing {
+				if again := Decide(Policy{}, after, e); again.Verdict != Nothing {
+					t.Fatalf("nothing, then %+v", again)
+				}
+			}
+			if e.Kind == Message && d.Next != nil {
+				sent = append(sent, e)
+			}
+			for _, old := range sent {
+				old.Delivery++
+				if again := Decide(Policy{}, after, old); again.Verdict != Repeat || again.Next != nil || again.Say != nil {
+					t.Fatalf("%+v applied twice: %+v", old, again)
+				}
+			}
+		})
+	})
+}
+
+// TestRouteOnlyWhenAsked: the route does not count unless NeedsRoute asks for it.
+func TestRouteOnlyWhenAsked(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s, e := drawState(t), drawEvent(t, epoch0.Add(time.Minute))
+		if NeedsRoute(s, e) {
+			return
+		}
+		got := Decide(Policy{}, s, e)
+		e.Route, e.RouteBroken = nil, false
+		if diff := cmp.Diff(Decide(Policy{}, s, e), got, cmp.Comparer(sameID)); diff != "" {
+			t.Fatalf("a route that was not asked for counts (-without +with):\n%s", diff)
+		}
+	})
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+)
+
+// envPrefix begins the name of every variable.
+const envPrefix = "ROUTER"
+
+// config is the configuration from the environment. The tags desc make the table
+// in the README (see configTable).
+type config struct {
+	NATS struct {
+		URL          string `default:"nats://127.0.0.1:4222" desc:"Servers, comma-separated"`
+		Creds        string `desc:"File with the worker's NATS credentials (JWT and seed)"`
+		NkeyFile     string `split_words:"true" desc:"File with the worker's nkey seed"`
+		User         string `desc:"The worker's user name, with ROUTER_NATS_PASSWORD_FILE"`
+		PasswordFile string `split_words:"true" desc:"File with the worker's password"`
+		TLS          struct {
+			CA   string `desc:"File with the certificates (PEM) that the server's is checked against"`
+			Cert string `desc:"File with the client certificate (PEM)"`
+			Key  string `desc:"File with the key of the client certificate (PEM)"`
+		}
+	}
+	ProxyKeys       string        `split_words:"true" desc:"Directory of signing keys: <selfid>.jwk for every proxy that the fleet serves, router.jwk for the fleet itself"`
+	HTTPAddr        string        `split_words:"true" default:":8080" desc:"Address of /metrics, /livez, /readyz and /version"`
+	LogLevel        slog.Level    `split_words:"true" default:"info" desc:"debug, info, warn or error"`
+	LogFormat       string        `split_words:"true" default:"text" desc:"text or json"`
+	RingTimeout     time.Duration `split_words:"true" default:"60s" desc:"How long a call rings, 5s to 180s"`
+	MaxCallDuration time.Duration `split_words:"true" default:"4h" desc:"How long a call lasts at most, 1m to 168h"`
+	MaxMessageAge   time.Duration `split_words:"true" default:"5m" desc:"How old a message may be when the broker receives it, 10s to 24h"`
+	StreamMaxAge    time.Duration `split_words:"true" desc:"How long VOICE_OUT keeps messages, more than twice ROUTER_MAX_CALL_DURATION. Unset: 12h when provisioned, whatever is long enough when verified"`
+	Replicas        int           `desc:"Replicas of streams and buckets, 1 to 5. Unset: 1 when provisioned, any when verified"`
+	BatchSize       int           `split_words:"true" default:"256" desc:"Messages that are verified and committed together at most, 1 to 300"`
+	CacheSize       int           `split_words:"true" default:"8192" desc:"Call records kept in memory, 1 to 1000000"`
+	ShutdownTimeout time.Duration `split_words:"true" default:"25s" desc:"How long draining may take after SIGTERM, 1s to 10m"`
+}
+
+// variable is one leaf of config.
+type variable struct {
+	key   string
+	tag   reflect.StructTag
+	value reflect.Value
+}
+
+// variables lists the leaves of cfg with the names that envconfig gives them.
+func variables(cfg *config) []variable {
+	var keys strings.Builder
+	if err := envconfig.Usagef(envPrefix, cfg, &keys, "{{range .}}{{usage_key .}} {{end}}"); err != nil {
+		panic(err) // only for a spec that is not a pointer to a struct
+	}
+	leaves := leavesOf(reflect.ValueOf(cfg).Elem())
+	for i, key := range strings.Fields(keys.String()) {
+		leaves[i].key = key
+	}
+	return leaves
+}
+
+func leavesOf(v reflect.Value) []variable {
+	var leaves []variable
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.Struct {
+			leaves = append(leaves, leavesOf(f)...)
+		} else {
+			leaves = append(leaves, variable{tag: v.Type().Field(i).Tag, value: f})
+		}
+	}
+	return leaves
+}
+
+// loadConfig reads the environment and reports every mistake in it at once. The
+// error is a usage error.
+func loadConfig() (config, error) {
+	var cfg config
+	var errs []error
+	unreadable := map[string]bool{}
+	for _, v := range variables(&cfg) {
+		if err := v.read(); err != nil {
+			errs = append(errs, err)
+			unreadable[v.key] = true
+		}
+	}
+	errs = append(errs, cfg.check(unreadable)...)
+	if err := errors.Join(errs...); err != nil {
+		return cfg, usagef("configuration:\n%w", err)
+	}
+	return cfg, nil
+}
+
+// read sets the variable through envconfig, one at a time: envconfig stops at
+// the first mistake, and its error shows the value, which may be a secret that
+// was put into the wrong variable.
+func (v variable) read() error {
+	def := v.tag.Get("default")
+	if text, set := os.LookupEnv(v.key); set && text == "" && def != "" {
+		return fmt.Errorf("%s is set but empty: unset it for the default %s", v.key, def)
+	}
+	one := reflect.New(reflect.StructOf([]reflect.StructField{{
+		Name: "Value", Type: v.value.Type(),
+		Tag: reflect.StructTag(fmt.Sprintf("envconfig:%q default:%q", v.key, def)),
+	}}))
+	if text, set := os.LookupEnv(v.key); set && text == "" && v.value.Kind() != reflect.String {
+		return nil // as good as unset
+	}
+	if err := envconfig.Process("", one.Interface()); err != nil {
+		return fmt.Errorf("%s is not %s", v.key, kindOf(v.value))
+	}
+	v.value.Set(one.Elem().Field(0))
+	return nil
+}
+
+// kindOf says what a variable must look like.
+func kindOf(v reflect.Value) string {
+	switch v.Interface().(type) {
+	case time.Duration:
+		return "a duration such as 30s, 5m or 4h"
+	case slog.Level:
+		return "a level: debug, info, warn or error"
+	case int:
+		return "a whole number"
+	default:
+		return "a " + v.Type().String()
+	}
+}
+
+// unknownVariables names the variables with the prefix that mean nothing: they
+// are likely misspelt.
+func unknownVariables() []string {
+	known := map[string]bool{}
+	for _, v := range variables(new(config)) {
+		known[v.key] = true
+	}
+	var unknown []string
+	for _, env := range os.Environ() {
+		name, _, _ := strings.Cut(env, "=")
+		if strings.HasPrefix(name, envPrefix+"_") && !known[name] {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
+}
+
+// configTable renders the variables as a table in Markdown.
+func configTable() string {
+	var b strings.Builder
+	b.WriteString("| Variable | Default | Meaning |\n|---|---|---|\n")
+	for _, v := range variables(new(config)) {
+		def := v.tag.Get("default")
+		if def != "" {
+			def = "`" + def + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.key, def, strings.NewReplacer("|", "\\|", "<", "&lt;", ">", "&gt;").Replace(v.tag.Get("desc")))
+	}
+	return b.String()
+}

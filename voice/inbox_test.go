@@ -1,0 +1,281 @@
+package voice
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"pgregory.net/rapid"
+
+	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/signal"
+	"github.com/voicerouter/voicerouter/subjects"
+)
+
+const me = "1111111111"
+
+// desk is an inbox without a connection, and what its handlers were given.
+type desk struct {
+	*inbox
+	key identity.PrivateKey
+
+	mu  sync.Mutex
+	got []Message
+}
+
+func newDesk(tb interface{ Fatal(...any) }, party string) *desk {
+	key, err := identity.GenerateKey("1")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	d := &desk{key: key}
+	c := &Client{
+		opts: Options{HoldFor: time.Hour, SyncEvery: time.Hour},
+		self: identity.MustID(me), log: slog.New(slog.DiscardHandler),
+		gate: gate{self: identity.MustID(me)},
+		lanes: newLanes(1, 4096, func(_ context.Context, m Message) error {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.got = append(d.got, m)
+			return nil
+		}),
+	}
+	d.inbox = &inbox{
+		c: c, filter: newFilter(party), hold: time.NewTimer(time.Hour),
+		over: map[callID]bool{}, kick: make(chan struct{}, 1),
+	}
+	d.fallBehind()
+	return d
+}
+
+// handed waits for the handlers and returns what they were given, as "type call".
+func (d *desk) handed(tb interface{ Fatal(...any) }) []string {
+	d.hold.Stop()
+	if err := d.c.lanes.drain(context.Background()); err != nil {
+		tb.Fatal(err)
+	}
+	var out []string
+	for _, m := range d.got {
+		out = append(out, fmt.Sprintf("%s %s", m.Type, m.CallID))
+	}
+	return out
+}
+
+// stored returns a message as the sync service knows it.
+func (d *desk) stored(tb interface{ Fatal(...any) }, seq uint64, typ signal.Type, call, data string) raw {
+	now := time.Now()
+	m := signal.Message{
+		Type: typ, JTI: fmt.Sprint(seq), Issuer: identity.MustID("proxy"), Recipient: identity.MustID(me),
+		IssuedAt: now, ExpiresAt: now.Add(time.Minute), CID: "cid", CallID: call,
+	}
+	if data != "" {
+		m.Data, m.Reason = []byte(data), signal.AnsweredElsewhere
+	}
+	claims, err := m.Encode()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return raw{seq: seq, typ: string(typ), at: now, payload: d.key.Sign(claims)}
+}
+
+// arrive has r come live; last is the sequence before it on its subject.
+func (d *desk) arrive(r raw, last uint64) {
+	d.live(context.Background(), &nats.Msg{
+		Subject: "live." + subjects.Inbox(me, r.typ),
+		Header: nats.Header{
+			"Nats-Sequence":      {strconv.FormatUint(r.seq, 10)},
+			"Nats-Last-Sequence": {strconv.FormatUint(last, 10)},
+			"Nats-Time-Stamp":    {r.at.Format(time.RFC3339Nano)},
+		},
+		Data: r.payload,
+	})
+}
+
+// answer has the sync service answer the latest wish.
+func (d *desk) answer(upto uint64, messages ...raw) {
+	d.page(context.Background(), page{gen: d.want.Load(), messages: messages, upto: upto})
+}
+
+func TestInboxOrder(t *testing.T) {
+	tests := map[string]struct {
+		do   func(d *desk, r func(seq uint64, typ signal.Type, call string) raw)
+		want []string
+	}{
+		"a gap holds what is newer": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.answer(10)
+				d.arrive(r(15, signal.Stop, "c2"), 12) // stop 12 is missing
+				d.arrive(r(16, signal.Start, "c3"), 11)
+				d.answer(15, r(11, signal.Start, "c1"), r(12, signal.Stop, "c1"), r(15, signal.Stop, "c2"))
+			},
+			want: []string{"start c1", "stop c1", "stop c2", "start c3"},
+		},
+		"a sync that began before the gap does not end it": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.answer(10)
+				old := d.want.Load()
+				d.arrive(r(15, signal.Stop, "c1"), 12)
+				d.page(context.Background(), page{gen: old, upto: 11})
+				if !d.behind {
+					t.Error("the inbox thinks that it caught up")
+				}
+				d.answer(15, r(12, signal.Stop, "c0"))
+			},
+			want: []string{"stop c0", "stop c1"},
+		},
+		"without sync, what is there is handed over; a start behind its stop is not": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.answer(10)
+				d.arrive(r(15, signal.Stop, "c1"), 12)
+				d.giveUp(context.Background())
+				d.arrive(r(17, signal.Busy, "c9"), 16) // blind: not held
+				d.answer(16, r(11, signal.Start, "c1"), r(12, signal.Stop, "c0"), r(16, signal.Busy, "c0"))
+			},
+			want: []string{"stop c1", "busy c9", "stop c0", "busy c0"},
+		},
+		"a sync and a live message are one": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.answer(10)
+				d.arrive(r(11, signal.Start, "c1"), 5)
+				d.answer(12, r(11, signal.Start, "c1"), r(12, signal.Candidate, "c1"))
+				d.arrive(r(12, signal.Candidate, "c1"), 0)
+			},
+			want: []string{"start c1", "candidate c1"},
+		},
+		"a cold start tells nothing of calls that ended": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.arrive(r(8, signal.Stop, "c2"), 2) // while the pages are read
+				d.arrive(r(9, signal.Start, "c4"), 6)
+				d.page(context.Background(), page{gen: d.want.Load(), more: true, upto: 3, messages: []raw{
+					r(1, signal.Start, "c1"), r(2, signal.Stop, "c1"), r(3, signal.Setup, ""),
+				}})
+				d.answer(7, r(4, signal.Start, "c2"), r(5, signal.Busy, "c3"), r(6, signal.Start, "own"))
+			},
+			want: []string{"setup ", "start own", "start c4"},
+		},
+		"a cold start believes the service about calls that ended": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.page(context.Background(), page{
+					gen: d.want.Load(), upto: 7, ended: []signal.SyncCall{{CID: "cid", CallID: "own"}},
+					messages: []raw{r(6, signal.Start, "own"), r(7, signal.Start, "c1")},
+				})
+			},
+			want: []string{"start c1"},
+		},
+		"a stream that was made anew is read from the start": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.answer(1000)
+				d.page(context.Background(), page{gen: d.want.Load(), restart: true, upto: 2, messages: []raw{r(2, signal.Start, "c1")}})
+				d.arrive(r(3, signal.Stop, "c1"), 0)
+			},
+			want: []string{"start c1", "stop c1"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t, "")
+			test.do(d, func(seq uint64, typ signal.Type, call string) raw { return d.stored(t, seq, typ, call, "") })
+			if got := d.handed(t); !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestInboxOfTheDeviceThatAnswered(t *testing.T) {
+	d := newDesk(t, "phone")
+	d.answer(3,
+		d.stored(t, 1, signal.Start, "c1", ""),
+		d.stored(t, 2, signal.Stop, "c1", `{"party":"phone"}`),
+		d.stored(t, 3, signal.Candidate, "c1", ""))
+	want := []string{"start c1", "candidate c1"}
+	if got := d.handed(t); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q: the call goes on at this device", got, want)
+	}
+}
+
+// Whatever is lost live, however syncs, reconnects and commits interleave: after
+// a last sync every message has been handed over exactly once, and those of one
+// type in order unless the sync service was given up.
+func TestInboxMissesNothingAndRepeatsNothing(t *testing.T) {
+	// Types that are handed over even if they come late.
+	types := []signal.Type{signal.Stop, signal.Summary, signal.Busy}
+	rapid.Check(t, func(t *rapid.T) {
+		d := newDesk(t, "")
+		d.answer(0) // the cold start is over
+		var log []raw
+		last := map[string]uint64{}
+		seq, since := uint64(0), uint64(0)
+		gaveUp := false
+		var gen uint64
+		syncing := false
+		nextPage := func(size int) {
+			p := page{gen: gen, upto: since}
+			for _, r := range log {
+				if r.seq <= since {
+					continue
+				}
+				if len(p.messages) == size {
+					p.more = true
+					break
+				}
+				p.messages, p.upto = append(p.messages, r), r.seq
+			}
+			since, syncing = p.upto, p.more
+			d.page(context.Background(), p)
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"commit": func(t *rapid.T) {
+				seq += rapid.Uint64Range(1, 3).Draw(t, "step") // others use sequences too
+				typ := rapid.SampledFrom(types).Draw(t, "type")
+				r := d.stored(t, seq, typ, fmt.Sprintf("c%d", seq), "")
+				log = append(log, r)
+				if !rapid.Bool().Draw(t, "lost") {
+					d.arrive(r, last[r.typ])
+				}
+				last[r.typ] = seq
+			},
+			"sync": func(t *rapid.T) {
+				if !syncing {
+					gen = d.want.Load()
+				}
+				nextPage(rapid.IntRange(1, 4).Draw(t, "page"))
+			},
+			"reconnect": func(*rapid.T) { d.fallBehind() },
+			"give up": func(*rapid.T) {
+				gaveUp = gaveUp || d.behind
+				d.giveUp(context.Background())
+			},
+		})
+		gen = d.want.Load()
+		nextPage(len(log) + 1)
+		check(t, d, log, gaveUp)
+	})
+}
+
+func check(t *rapid.T, d *desk, log []raw, gaveUp bool) {
+	d.handed(t)
+	count := map[uint64]int{}
+	newest := map[signal.Type]uint64{}
+	for _, m := range d.got {
+		count[m.Seq]++
+		if m.Seq < newest[m.Type] && !gaveUp {
+			t.Fatalf("%s %d was handed over after %d", m.Type, m.Seq, newest[m.Type])
+		}
+		newest[m.Type] = max(newest[m.Type], m.Seq)
+	}
+	for _, r := range log {
+		if count[r.seq] != 1 {
+			t.Fatalf("message %d was handed over %d times, want once", r.seq, count[r.seq])
+		}
+	}
+	if len(count) != len(log) {
+		t.Fatalf("got %d messages, want %d", len(count), len(log))
+	}
+}
