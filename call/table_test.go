@@ -1,6 +1,7 @@
 package call
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,16 +28,20 @@ type row struct {
 	want   string // outputs, separated by "; "
 }
 
+// inputs splits a sequence of inputs.
+func inputs(text string) []string {
+	lines := strings.Split(text, ";")
+	return slices.DeleteFunc(lines, func(line string) bool { return strings.TrimSpace(line) == "" })
+}
+
 func runRows(t *testing.T, rows []row) {
 	t.Helper()
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
 			s := newScript(t)
-			for line := range strings.SplitSeq(r.before, ";") {
-				if strings.TrimSpace(line) != "" {
-					s.play(line)
-				}
+			for _, line := range inputs(r.before) {
+				s.play(line)
 			}
 			if got := strings.Join(s.play(r.in), "; "); got != r.want {
 				t.Errorf("%s\nafter %q\nwant %s\ngot  %s", r.in, r.before, r.want, got)

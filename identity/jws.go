@@ -124,7 +124,7 @@ func (k PrivateKey) Sign(payload []byte) []byte {
 	}
 	protected := b64.EncodeToString([]byte(`{"alg":"EdDSA","kid":` + string(kid) + `}`))
 	body := b64.EncodeToString(payload)
-	signature := ed25519.Sign(*k.key, signingInput(protected, body))
+	signature := ed25519.Sign(k.key(), signingInput(protected, body))
 
 	out := make([]byte, 0, len(body)+len(protected)+140)
 	out = append(out, `{"payload":"`...)

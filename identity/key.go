@@ -42,10 +42,10 @@ type PublicKey struct {
 // JWK with the member d, contains the secret and belongs in a file of mode 0600.
 type PrivateKey struct {
 	KID string
-	// key is behind a pointer because package fmt calls no method of a value in
-	// an unexported field: it would print the bytes, but of a pointer it prints
-	// the address.
-	key *ed25519.PrivateKey
+	// key returns the secret. It is a function because package fmt calls no
+	// String method of a value in an unexported field: it would print the bytes,
+	// also those behind a pointer, but of a function it prints the address.
+	key func() ed25519.PrivateKey
 }
 
 type jwk struct {
@@ -66,12 +66,16 @@ func GenerateKey(kid string) (PrivateKey, error) {
 	if err != nil {
 		return PrivateKey{}, fmt.Errorf("identity: generate key: %w", err)
 	}
-	return PrivateKey{KID: kid, key: &key}, nil
+	return newPrivateKey(kid, key), nil
+}
+
+func newPrivateKey(kid string, key ed25519.PrivateKey) PrivateKey {
+	return PrivateKey{KID: kid, key: func() ed25519.PrivateKey { return key }}
 }
 
 // Public returns the key that verifies what k signs.
 func (k PrivateKey) Public() PublicKey {
-	return PublicKey{KID: k.KID, Key: k.key.Public().(ed25519.PublicKey)}
+	return PublicKey{KID: k.KID, Key: k.key().Public().(ed25519.PublicKey)}
 }
 
 // IsZero reports whether k is no key.
@@ -96,7 +100,7 @@ func (k PrivateKey) MarshalJSON() ([]byte, error) {
 	return json.Marshal(jwk{
 		Kty: "OKP", Crv: "Ed25519", KID: k.KID,
 		X: b64.EncodeToString(k.Public().Key),
-		D: b64.EncodeToString(k.key.Seed()),
+		D: b64.EncodeToString(k.key().Seed()),
 	})
 }
 
@@ -114,7 +118,7 @@ func (k *PrivateKey) UnmarshalJSON(data []byte) error {
 	if !public.Key.Equal(key.Public()) {
 		return fmt.Errorf("identity: JWK %q: members x and d do not belong together", raw.KID)
 	}
-	*k = PrivateKey{KID: raw.KID, key: &key}
+	*k = newPrivateKey(raw.KID, key)
 	return nil
 }
 

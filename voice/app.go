@@ -68,7 +68,7 @@ func (c *Client) runApp(ctx context.Context) {
 // consume binds to the durable and takes messages until ctx ends or the consumer
 // is gone.
 func (a *app) consume(ctx context.Context, js jetstream.JetStream) error {
-	info, cancel := context.WithTimeout(ctx, askFor)
+	info, cancel := context.WithTimeout(ctx, lastPatience)
 	defer cancel()
 	cons, err := js.Consumer(info, subjects.StreamOut, subjects.AppConsumer(a.c.self.String()))
 	if err != nil {

@@ -22,6 +22,7 @@ type Client struct {
 	gate  gate
 	lanes *lanes
 	voice *Voice
+	mine  *callSet // calls that this process has sent something about
 
 	denied sync.Map // subjects that the broker does not permit, string -> struct{}
 
@@ -47,6 +48,7 @@ func Connect(ctx context.Context, options Options) (*Client, error) {
 		opts: opts, self: self,
 		log:    opts.Logger.With("self", self.String()),
 		gate:   gate{self: self, trusted: opts.Trusted},
+		mine:   newCallSet(),
 		wake:   make(chan struct{}, 1),
 		closed: make(chan struct{}),
 	}

@@ -113,9 +113,10 @@ func (f *filter) mark(m Message) {
 	f.ended.put(key, e)
 }
 
-// current returns the messages of calls that have not ended. list is in the order
-// of the stream; over names calls that the sync service knows to be over.
-func (f *filter) current(list []Message, over map[callID]bool) []Message {
+// current returns the messages of calls that have not ended, and of those that
+// this process takes part in. list is in the order of the stream; over names calls
+// that the sync service knows to be over.
+func (f *filter) current(list []Message, over map[callID]bool, mine func(callID) bool) []Message {
 	ended := map[callID]bool{}
 	for _, m := range list {
 		key := callID{m.CID, m.CallID}
@@ -131,7 +132,7 @@ func (f *filter) current(list []Message, over map[callID]bool) []Message {
 	var out []Message
 	for _, m := range list {
 		key := callID{m.CID, m.CallID}
-		if m.Type == signal.Setup || m.CallID == "" || !ended[key] && !over[key] {
+		if m.Type == signal.Setup || m.CallID == "" || !ended[key] && !over[key] || mine(key) {
 			out = append(out, m)
 		} else {
 			f.mark(m)

@@ -46,6 +46,8 @@ type inbox struct {
 	want  atomic.Uint64 // generation of the last wish to sync
 	kick  chan struct{} // holds one token when want has grown
 	pages chan page
+
+	patience time.Duration // with one sync request; used by sync alone
 }
 
 // runInbox receives until ctx ends.
@@ -179,8 +181,9 @@ func (b *inbox) chill(p page) {
 	}
 }
 
-// thaw ends the cold start: it hands over the messages of calls that go on. What
-// came live meanwhile counts, so that a stop among it silences its start.
+// thaw ends the cold start: it hands over the messages of calls that go on, or
+// that this process has begun already. What came live meanwhile counts, so that a
+// stop among it silences its start.
 func (b *inbox) thaw(ctx context.Context, upto uint64) {
 	list := append(b.cold, b.held...)
 	b.cold, b.held, b.warm = nil, nil, true
@@ -190,7 +193,7 @@ func (b *inbox) thaw(ctx context.Context, upto uint64) {
 			admitted = append(admitted, m)
 		}
 	}
-	for _, m := range b.filter.current(admitted, b.over) {
+	for _, m := range b.filter.current(admitted, b.over, b.c.mine.has) {
 		b.submit(ctx, m)
 	}
 	clear(b.over)

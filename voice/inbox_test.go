@@ -38,7 +38,7 @@ func newDesk(tb interface{ Fatal(...any) }, party string) *desk {
 	c := &Client{
 		opts: Options{HoldFor: time.Hour, SyncEvery: time.Hour},
 		self: identity.MustID(me), log: slog.New(slog.DiscardHandler),
-		gate: gate{self: identity.MustID(me)},
+		gate: gate{self: identity.MustID(me)}, mine: newCallSet(),
 		lanes: newLanes(1, 4096, func(_ context.Context, m Message) error {
 			d.mu.Lock()
 			defer d.mu.Unlock()
@@ -158,6 +158,13 @@ func TestInboxOrder(t *testing.T) {
 				d.answer(7, r(4, signal.Start, "c2"), r(5, signal.Busy, "c3"), r(6, signal.Start, "own"))
 			},
 			want: []string{"setup ", "start own", "start c4"},
+		},
+		"a cold start tells all of calls that this process began": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.c.mine.add(callID{"cid", "c1"})
+				d.answer(7, r(5, signal.Busy, "c1"), r(6, signal.Busy, "c2"), r(7, signal.Stop, "c2"))
+			},
+			want: []string{"busy c1"},
 		},
 		"a cold start believes the service about calls that ended": {
 			do: func(d *desk, r func(uint64, signal.Type, string) raw) {

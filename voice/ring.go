@@ -1,5 +1,7 @@
 package voice
 
+import "sync"
+
 // ring is a map that forgets its oldest entries: it never holds more than size.
 type ring[K comparable, V any] struct {
 	values map[K]V
@@ -28,4 +30,27 @@ func (r *ring[K, V]) put(k K, v V) {
 		}
 	}
 	r.values[k] = v
+}
+
+// callSet remembers calls. It is safe for concurrent use.
+type callSet struct {
+	mu    sync.Mutex
+	calls *ring[callID, struct{}]
+}
+
+func newCallSet() *callSet {
+	return &callSet{calls: newRing[callID, struct{}](rememberCalls)}
+}
+
+func (s *callSet) add(id callID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls.put(id, struct{}{})
+}
+
+func (s *callSet) has(id callID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, known := s.calls.get(id)
+	return known
 }

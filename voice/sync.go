@@ -25,8 +25,9 @@ type page struct {
 }
 
 const (
-	// askFor bounds one sync request.
-	askFor = 2 * time.Second
+	// A request is given up after firstPatience, since it may have gone into a
+	// connection that broke; each failure doubles that, up to lastPatience.
+	firstPatience, lastPatience = 500 * time.Millisecond, 4 * time.Second
 	// The pause after a failed request doubles from firstRetry up to
 	// Options.SyncEvery.
 	firstRetry = 200 * time.Millisecond
@@ -38,6 +39,7 @@ const (
 func (b *inbox) sync(ctx context.Context) {
 	var since uint64
 	retry := firstRetry
+	b.patience = firstPatience
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -53,7 +55,7 @@ func (b *inbox) sync(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
-			retry = firstRetry
+			retry, b.patience = firstRetry, firstPatience
 			// Spread the requests of clients that reconnected together.
 			every := b.c.opts.SyncEvery
 			timer.Reset(every - time.Duration(rand.Int64N(int64(every)/5+1)))
@@ -61,6 +63,7 @@ func (b *inbox) sync(ctx context.Context) {
 			b.c.log.Debug("sync request", "since", since, "err", err)
 			timer.Reset(retry)
 			retry = min(2*retry, b.c.opts.SyncEvery)
+			b.patience = min(2*b.patience, lastPatience)
 		}
 	}
 }
@@ -96,8 +99,14 @@ func (b *inbox) catchUp(ctx context.Context, since uint64) (uint64, error) {
 }
 
 // restarted makes sure that the stream really ends before since: it was deleted
-// and made anew. A service that is merely behind answers differently now.
+// and made anew. A service that is merely behind answers differently a little
+// later.
 func (b *inbox) restarted(ctx context.Context, since uint64) (page, error) {
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+		return page{}, ctx.Err()
+	}
 	p, err := b.ask(ctx, since)
 	if err != nil || p.upto >= since {
 		return p, err
@@ -109,7 +118,7 @@ func (b *inbox) restarted(ctx context.Context, since uint64) (page, error) {
 
 // ask makes one request.
 func (b *inbox) ask(ctx context.Context, since uint64) (page, error) {
-	ctx, cancel := context.WithTimeout(ctx, askFor)
+	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
 	request, err := json.Marshal(signal.SyncRequest{Since: since})
 	if err != nil {

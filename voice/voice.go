@@ -121,6 +121,7 @@ func (v *Voice) Send(ctx context.Context, m signal.Message) error {
 	if err != nil {
 		return err
 	}
+	c.mine.add(callID{m.CID, m.CallID}) // before its answer can arrive
 	id := c.self.String() + "." + m.JTI
 	return c.publish(ctx, subjects.Voice(c.self.String(), string(m.Type)), id, c.opts.SigningKey.Sign(claims))
 }

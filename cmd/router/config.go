@@ -161,3 +161,16 @@ func configTable() string {
 	}
 	return b.String()
 }
+
+// configText renders the variables for a terminal.
+func configText() string {
+	var b strings.Builder
+	for _, v := range variables(new(config)) {
+		fmt.Fprintf(&b, "  %s\n      %s", v.key, v.tag.Get("desc"))
+		if def := v.tag.Get("default"); def != "" {
+			fmt.Fprintf(&b, " (default %s)", def)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}

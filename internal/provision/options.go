@@ -61,6 +61,12 @@ const (
 	Memory Storage = "memory"
 )
 
+// Validate reports everything that is wrong with o at once.
+func (o Options) Validate() error {
+	_, err := o.check()
+	return err
+}
+
 // check fills in the defaults that hold for creation and verification alike.
 func (o Options) check() (Options, error) {
 	if o.MaxCallDuration == 0 {

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/jsm.go/natscontext"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// natsOptions returns how the environment says to connect.
+func (c *config) natsOptions() ([]nats.Option, error) {
+	n := c.NATS
+	var opts []nats.Option
+	switch {
+	case n.Creds != "":
+		opts = append(opts, nats.UserCredentials(n.Creds))
+	case n.NkeyFile != "":
+		nkey, err := nats.NkeyOptionFromSeed(n.NkeyFile)
+		if err != nil {
+			// The cause may quote the file.
+			return nil, usagef("ROUTER_NATS_NKEY_FILE does not contain an nkey seed of a user (SU...)")
+		}
+		opts = append(opts, nkey)
+	case n.User != "":
+		password, err := os.ReadFile(n.PasswordFile)
+		if err != nil {
+			return nil, usagef("ROUTER_NATS_PASSWORD_FILE cannot be read")
+		}
+		opts = append(opts, nats.UserInfo(n.User, strings.TrimSpace(string(password))))
+	}
+	if n.TLS.CA != "" {
+		opts = append(opts, nats.RootCAs(n.TLS.CA))
+	}
+	if n.TLS.Cert != "" {
+		opts = append(opts, nats.ClientCert(n.TLS.Cert, n.TLS.Key))
+	}
+	return opts, nil
+}
+
+// logConnection reports what becomes of a connection that lasts.
+func logConnection(log *slog.Logger) []nats.Option {
+	return []nats.Option{
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				log.Warn("disconnected from NATS, reconnecting", "error", err)
+			}
+		}),
+		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("connected to NATS", "server", nc.ConnectedUrlRedacted()) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("reconnected to NATS", "server", nc.ConnectedUrlRedacted()) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("NATS not reachable, trying again", "error", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			subject := ""
+			if sub != nil {
+				subject = sub.Subject
+			}
+			log.Error("NATS reports an error", "subject", subject, "error", err)
+		}),
+	}
+}
+
+// target is how a client command reaches the server: its flags, else the
+// variables ROUTER_NATS_*, else the selected context of the nats command line
+// tool, else the local server.
+type target struct {
+	server, creds, nkey, context, inboxPrefix string
+	timeout                                   time.Duration
+}
+
+func (t *target) flags(f *pflag.FlagSet) {
+	f.StringVarP(&t.server, "server", "s", "", "NATS servers, comma-separated (default ROUTER_NATS_URL, else the selected context)")
+	f.StringVar(&t.creds, "creds", "", "file with NATS credentials")
+	f.StringVar(&t.nkey, "nkey", "", "file with an nkey seed")
+	f.StringVar(&t.context, "context", "", "context of the nats command line tool")
+	f.StringVar(&t.inboxPrefix, "inbox-prefix", "", "prefix of reply subjects, for credentials that allow no other")
+	f.DurationVar(&t.timeout, "timeout", 10*time.Second, "how long to wait for an answer")
+}
+
+// connect opens the connection.
+func (t *target) connect(ctx context.Context) (*nats.Conn, error) {
+	if t.timeout <= 0 {
+		return nil, usagef("--timeout %s: want a positive duration", t.timeout)
+	}
+	url, opts, err := t.resolve()
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, nats.Name("router command line"), nats.Timeout(t.timeout), nats.MaxReconnects(3))
+	if t.inboxPrefix != "" {
+		opts = append(opts, nats.CustomInboxPrefix(t.inboxPrefix))
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(url, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS at %s: %w", redacted(url), err)
+	}
+	return nc, nil
+}
+
+func (t *target) resolve() (string, []nats.Option, error) {
+	if t.server == "" && t.creds == "" && t.nkey == "" && t.context == "" && fromEnvironment() {
+		cfg, err := loadConfig()
+		if err != nil {
+			return "", nil, err
+		}
+		opts, err := cfg.natsOptions()
+		return cfg.NATS.URL, opts, err
+	}
+	name := t.context
+	if name == "" && t.server == "" {
+		name = natscontext.SelectedContext()
+	}
+	nctx, err := natscontext.New(name, name != "",
+		natscontext.WithServerURL(t.server), natscontext.WithCreds(t.creds), natscontext.WithNKey(t.nkey))
+	if err != nil {
+		return "", nil, usagef("NATS context %q: %w", name, err)
+	}
+	opts, err := nctx.NATSOptions()
+	if err != nil {
+		return "", nil, usagef("NATS credentials: %w", err)
+	}
+	return nctx.ServerURL(), opts, nil
+}
+
+// fromEnvironment reports whether any of the variables ROUTER_NATS_* is set.
+func fromEnvironment() bool {
+	for _, env := range os.Environ() {
+		if strings.HasPrefix(env, envPrefix+"_NATS_") {
+			return true
+		}
+	}
+	return false
+}
+
+// redacted removes passwords from a list of server URLs.
+func redacted(urls string) string {
+	servers := strings.Split(urls, ",")
+	for i, s := range servers {
+		if scheme, rest, ok := strings.Cut(s, "://"); ok {
+			if at := strings.LastIndex(rest, "@"); at >= 0 {
+				servers[i] = scheme + "://" + rest[at+1:]
+			}
+		}
+	}
+	return strings.Join(servers, ",")
+}
+
+// withJetStream runs do with a connection and its JetStream, and a context that
+// ends with the timeout.
+func (t *target) withJetStream(cmd *cobra.Command, do func(context.Context, *nats.Conn, jetstream.JetStream) error) error {
+	nc, err := t.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(t.timeout))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), t.timeout)
+	defer cancel()
+	return do(ctx, nc, js)
+}

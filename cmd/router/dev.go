@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/internal/broker"
+	"github.com/voicerouter/voicerouter/internal/provision"
+	"github.com/voicerouter/voicerouter/router"
+	"github.com/voicerouter/voicerouter/subjects"
+)
+
+// Identities that are ready in "router dev".
+const (
+	devOperator = "1112223334"
+	devCustomer = "1111111111"
+	devProxy    = "proxy"
+)
+
+// development holds the flags of "dev".
+type development struct {
+	dir      string
+	port     int
+	httpAddr string
+	logLevel slog.Level
+	ring     time.Duration
+}
+
+func newDevCommand() *cobra.Command {
+	var d development
+	c := &cobra.Command{
+		Use: "dev", Short: "Run a server and a router on this machine, ready to use", Args: arguments(),
+		Long: `Runs an embedded nats-server with JetStream on 127.0.0.1 and a router in one
+process, with two identities (operator ` + devOperator + `, customer ` + devCustomer + `) and
+the app "` + devProxy + `", for which the router acts. Key files are written to the directory with
+mode 0600. Identities that are added while it runs ("router identity add") can
+connect at once. It runs until it is interrupted.`,
+		Example: "  router dev\n  router dev --dir ./dev --port 4333",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return d.run(cmd) },
+	}
+	f := c.Flags()
+	f.StringVar(&d.dir, "dir", "", "directory of keys, configuration and streams (default: a temporary one, removed at the end)")
+	f.IntVar(&d.port, "port", 4222, "port of the server, 0 for any")
+	f.StringVar(&d.httpAddr, "http", "", "address of /metrics, /livez, /readyz and /version (default: none)")
+	f.TextVar(&d.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	f.DurationVar(&d.ring, "ring-timeout", 60*time.Second, "how long a call rings")
+	return c
+}
+
+func (d *development) run(cmd *cobra.Command) error {
+	if d.port < 0 || d.port > 65535 {
+		return usagef("--port %d: want 0 to 65535", d.port)
+	}
+	if d.port == 0 {
+		d.port = -1
+	}
+	if d.dir == "" {
+		dir, err := os.MkdirTemp("", "voicerouter-dev-")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		d.dir = dir
+	}
+	dir, err := filepath.Abs(d.dir)
+	if err != nil {
+		return err
+	}
+	d.dir = dir
+	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: d.logLevel}))
+	box, err := startSandbox(cmd.Context(), d.dir, d.port, log)
+	if err != nil {
+		return err
+	}
+	defer box.stop()
+	return d.work(cmd, box, log)
+}
+
+// work runs the router until the context ends.
+func (d *development) work(cmd *cobra.Command, box *sandbox, log *slog.Logger) error {
+	ctx := cmd.Context()
+	registry := newRegistry()
+	r, err := box.newRouter(d.ring, log, registry)
+	if err != nil {
+		return err
+	}
+	if d.httpAddr != "" {
+		web, err := startHTTP(d.httpAddr, registry, r.Ready, log)
+		if err != nil {
+			return err
+		}
+		defer web.stop()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		box.followIdentities(ctx, log)
+	}()
+	defer func() { cancel(); <-followed }()
+	if _, err := fmt.Fprint(cmd.OutOrStdout(), box.guide()); err != nil {
+		return err
+	}
+	return runWorker(ctx, r, 25*time.Second, log)
+}
+
+// sandbox is a provisioned embedded server with keys for everybody.
+type sandbox struct {
+	dir    string
+	server *broker.Server
+	admin  *nats.Conn
+	worker *nats.Conn
+	kv     jetstream.KeyValue
+	keys   fleetKeys
+}
+
+func startSandbox(ctx context.Context, dir string, port int, log *slog.Logger) (_ *sandbox, err error) {
+	s := &sandbox{dir: dir}
+	cfg := broker.Config{Port: port}
+	if err := userCredentials(s.path("users"), &cfg); err != nil {
+		return nil, err
+	}
+	serverDir := s.path("server")
+	if err := os.MkdirAll(serverDir, 0o700); err != nil {
+		return nil, err
+	}
+	s.server, err = broker.Start(ctx, broker.Options{Config: cfg, Dir: serverDir, Logger: log.With("from", "nats-server")})
+	if err != nil {
+		return nil, fmt.Errorf("%w (is another one running? see --port)", err)
+	}
+	defer func() {
+		if err != nil {
+			s.stop()
+		}
+	}()
+	if s.admin, err = s.connect(broker.UserAdmin, log); err != nil {
+		return nil, err
+	}
+	if s.worker, err = s.connect(broker.UserRouter, log); err != nil {
+		return nil, err
+	}
+	return s, s.prepare(ctx)
+}
+
+func (s *sandbox) path(parts ...string) string {
+	return filepath.Join(append([]string{s.dir}, parts...)...)
+}
+
+func (s *sandbox) connect(user string, log *slog.Logger) (*nats.Conn, error) {
+	nkey, err := nats.NkeyOptionFromSeed(s.path("users", user+seedEnding))
+	if err != nil {
+		return nil, err
+	}
+	return s.server.Connect(append(logConnection(log), nkey, nats.Name(user), nats.MaxReconnects(-1),
+		nats.CustomInboxPrefix(subjects.InboxPrefix(user)))...)
+}
+
+func (s *sandbox) stop() {
+	for _, nc := range []*nats.Conn{s.worker, s.admin} {
+		if nc != nil {
+			nc.Close()
+		}
+	}
+	s.server.Shutdown()
+}
+
+// prepare provisions the server and makes what is missing of the identities.
+func (s *sandbox) prepare(ctx context.Context) error {
+	js, err := jetstream.New(s.admin)
+	if err != nil {
+		return err
+	}
+	if _, err := provision.Ensure(ctx, js, provision.Options{Update: true}); err != nil {
+		return err
+	}
+	if s.kv, err = js.KeyValue(ctx, subjects.BucketIdentities); err != nil {
+		return err
+	}
+	for name, role := range map[string]identity.Role{
+		devOperator: identity.RoleUser, devCustomer: identity.RoleUser,
+		devProxy: identity.RoleApp, identity.Router.String(): identity.RoleApp,
+	} {
+		if err := s.ensureIdentity(ctx, identity.MustID(name), role); err != nil {
+			return fmt.Errorf("identity %s: %w", name, err)
+		}
+	}
+	if s.keys, err = loadFleetKeys(s.path("fleet")); err != nil {
+		return err
+	}
+	return s.admit(ctx, nil)
+}
+
+// ensureIdentity makes an identity with its keys unless it exists. The fleet
+// acts for apps: they have a signing key and no connection.
+func (s *sandbox) ensureIdentity(ctx context.Context, id identity.ID, role identity.Role) error {
+	if _, err := s.kv.Get(ctx, id.String()); !errors.Is(err, jetstream.ErrKeyNotFound) {
+		return err
+	}
+	var record identity.Record
+	var err error
+	if role == identity.RoleApp {
+		var key identity.PublicKey
+		key, err = generateKey(s.path("fleet", id.String()+jwkEnding))
+		record = identity.Record{Role: role, Keys: []identity.PublicKey{key}}
+	} else {
+		record, _, err = generateIdentity(s.path("keys"), id, role)
+	}
+	if err != nil {
+		return err
+	}
+	value, err := record.Encode()
+	if err != nil {
+		return err
+	}
+	_, err = s.kv.Create(ctx, id.String(), value)
+	return err
+}
+
+func (s *sandbox) newRouter(ring time.Duration, log *slog.Logger, registry prometheus.Registerer) (*router.Router, error) {
+	cfg := config{RingTimeout: ring, MaxCallDuration: provision.DefaultMaxCallDuration}
+	return newRouter(s.worker, cfg, s.keys, log, registry)
+}

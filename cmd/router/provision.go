@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/voicerouter/voicerouter/internal/broker"
+	"github.com/voicerouter/voicerouter/internal/provision"
+)
+
+// provisioning holds the flags of "provision".
+type provisioning struct {
+	opts    provision.Options
+	storage string
+	verify  bool
+
+	serverConfig, withIdentities bool
+	keys                         string
+	server                       broker.Config
+}
+
+func newProvisionCommand() *cobra.Command {
+	var t target
+	var p provisioning
+	c := &cobra.Command{
+		Use: "provision", Short: "Create and verify streams, buckets and consumers", Args: arguments(),
+		Long: `Creates what is missing of the streams VOICE_IN and VOICE_OUT, their consumers
+and the buckets, and verifies what exists. What differs is reported, setting by
+setting, and changed only with --update. Running it again changes nothing. It
+needs a credential that may do everything in the account ROUTER (admin).
+
+With --server-config it prints a nats-server configuration with the accounts and
+permissions that the router needs. The nkeys of its users are taken from --keys:
+router.nk, backend.nk, admin.nk and system.nk, made there (mode 0600) if missing.
+With --with-identities it asks the server for the identities; without, no
+identity can connect yet.`,
+		Example: `  router provision --server-config --keys keys --store-dir /data > nats-server.conf
+  router provision --nkey keys/admin.nk --replicas 3
+  router provision --nkey keys/admin.nk --verify
+  router provision --nkey keys/admin.nk --server-config --with-identities --keys keys --store-dir /data`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if p.serverConfig {
+				return p.printServerConfig(cmd, &t)
+			}
+			if err := p.fromEnvironment(cmd.Flags()); err != nil {
+				return err
+			}
+			return p.run(cmd, &t)
+		},
+	}
+	t.flags(c.Flags())
+	p.flags(c.Flags())
+	return c
+}
+
+func (p *provisioning) flags(f *pflag.FlagSet) {
+	f.IntVar(&p.opts.Replicas, "replicas", 0, "replicas of streams and buckets (default ROUTER_REPLICAS, else 1)")
+	f.StringVar(&p.storage, "storage", "", "file or memory (default file)")
+	f.DurationVar(&p.opts.MaxAge, "max-age", 0, "how long VOICE_OUT keeps messages (default ROUTER_STREAM_MAX_AGE, else 12h)")
+	f.DurationVar(&p.opts.MaxCallDuration, "max-call-duration", 0, "longest call (default ROUTER_MAX_CALL_DURATION, else 4h)")
+	f.BoolVar(&p.opts.Update, "update", false, "change settings that differ, where nothing stored is lost")
+	f.BoolVar(&p.verify, "verify", false, "change nothing")
+	f.BoolVar(&p.serverConfig, "server-config", false, "print a nats-server configuration instead")
+	f.StringVar(&p.keys, "keys", "", "with --server-config: directory of the users' nkey seeds")
+	f.BoolVar(&p.withIdentities, "with-identities", false, "with --server-config: include the identities of the directory")
+	f.StringVar(&p.server.StoreDir, "store-dir", "/data", "with --server-config: directory of JetStream on the server")
+	f.StringVar(&p.server.Host, "host", "0.0.0.0", "with --server-config: address to listen on")
+	f.IntVar(&p.server.Port, "port", 4222, "with --server-config: port to listen on")
+	f.BoolVar(&p.server.SyncAlways, "sync-always", false, "with --server-config: fsync every write before it is acknowledged")
+	f.DurationVar(&p.server.SyncInterval, "sync-interval", 0, "with --server-config: how often to fsync (default the server's)")
+	f.StringVar(&p.server.TLS.CertFile, "server-cert", "", "with --server-config: certificate file (PEM) on the server")
+	f.StringVar(&p.server.TLS.KeyFile, "server-key", "", "with --server-config: key file (PEM) on the server")
+}
+
+// fromEnvironment fills in what the flags left open, so that provision and serve
+// agree when they run with the same variables.
+func (p *provisioning) fromEnvironment(f *pflag.FlagSet) error {
+	cfg, err := loadConfig()
+	if err != nil {
+		return err
+	}
+	if !f.Changed("replicas") {
+		p.opts.Replicas = cfg.Replicas
+	}
+	if !f.Changed("max-age") {
+		p.opts.MaxAge = cfg.StreamMaxAge
+	}
+	if !f.Changed("max-call-duration") {
+		p.opts.MaxCallDuration = cfg.MaxCallDuration
+	}
+	p.opts.Storage = provision.Storage(p.storage)
+	if err := p.opts.Validate(); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+func (p *provisioning) run(cmd *cobra.Command, t *target) error {
+	return t.withJetStream(cmd, func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
+		out := cmd.OutOrStdout()
+		if p.verify {
+			if err := provision.Verify(ctx, js, p.opts); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(out, "everything exists and is right")
+			return err
+		}
+		report, err := provision.Ensure(ctx, js, p.opts)
+		printReport(out, "created", report.Created)
+		printReport(out, "updated", report.Updated)
+		printReport(out, "unchanged", report.Unchanged)
+		return err
+	})
+}
+
+func printReport(out io.Writer, what string, assets []string) {
+	for _, a := range assets {
+		fmt.Fprintf(out, "%-9s  %s\n", what, a)
+	}
+}
+
+func (p *provisioning) printServerConfig(cmd *cobra.Command, t *target) error {
+	if p.keys == "" {
+		return usagef("--server-config needs --keys: the directory of router.nk, backend.nk, admin.nk and system.nk")
+	}
+	if err := userCredentials(p.keys, &p.server); err != nil {
+		return err
+	}
+	if p.withIdentities {
+		err := t.directory(cmd, func(ctx context.Context, _ jetstream.JetStream, kv jetstream.KeyValue) error {
+			identities, err := readIdentities(ctx, kv, func(key string, err error) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "router: skipped %q: %s\n", key, err)
+			})
+			p.server.Identities = endpoints(identities)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	text, err := p.server.Render()
+	if err != nil {
+		return usageError{err}
+	}
+	_, err = cmd.OutOrStdout().Write(text)
+	return err
+}
+
+// userCredentials sets the users of the accounts ROUTER and SYS to nkeys whose
+// seeds are in dir.
+func userCredentials(dir string, cfg *broker.Config) error {
+	for name, credential := range map[string]*broker.Credential{
+		broker.UserRouter: &cfg.Router, broker.UserBackend: &cfg.Backend, broker.UserAdmin: &cfg.Admin, broker.UserSystem: &cfg.System,
+	} {
+		public, err := ensureSeed(filepath.Join(dir, name+seedEnding))
+		if err != nil {
+			return fmt.Errorf("nkey of the user %s: %w", name, err)
+		}
+		credential.NKey = public
+	}
+	return nil
+}
+
+// endpoints returns the users of the account VOICE that the directory stands for.
+func endpoints(identities []listed) []broker.Endpoint {
+	var list []broker.Endpoint
+	for _, i := range identities {
+		if e, ok := broker.EndpointOf(i.ID, i.Record); ok {
+			list = append(list, e)
+		}
+	}
+	return list
+}

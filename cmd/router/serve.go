@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"github.com/voicerouter/voicerouter/call"
+	"github.com/voicerouter/voicerouter/internal/broker"
+	"github.com/voicerouter/voicerouter/internal/provision"
+	"github.com/voicerouter/voicerouter/router"
+	"github.com/voicerouter/voicerouter/subjects"
+)
+
+func newServeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "serve", Short: "Run one worker of the fleet", Args: arguments(),
+		Long: `Runs one worker until SIGTERM or SIGINT, then drains and exits with 0. It is
+configured from the environment; all mistakes are reported at once (exit 2):
+
+` + configText(),
+		Example: `  ROUTER_NATS_URL=nats://nats:4222 ROUTER_NATS_NKEY_FILE=/keys/router.nk ROUTER_PROXY_KEYS=/keys/proxies router serve`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig()
+			keys, keyErr := loadFleetKeys(cfg.ProxyKeys)
+			if keyErr != nil {
+				keyErr = usagef("configuration:\nROUTER_PROXY_KEYS: %w", keyErr)
+			}
+			if err := errors.Join(err, keyErr); err != nil {
+				return err
+			}
+			return serve(cmd.Context(), cfg, keys, cmd.ErrOrStderr())
+		},
+	}
+}
+
+func newLogger(w io.Writer, cfg config) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// serve runs one worker until ctx ends.
+func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) error {
+	log := newLogger(stderr, cfg)
+	for _, name := range unknownVariables() {
+		log.Warn("variable is not known, perhaps misspelt", "variable", name)
+	}
+	if len(keys.proxies) == 0 {
+		log.Warn("no proxy keys: only direct conversations are routed", "variable", "ROUTER_PROXY_KEYS")
+	}
+	nc, err := connectWorker(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+
+	registry := newRegistry()
+	var worker atomic.Pointer[router.Router]
+	web, err := startHTTP(cfg.HTTPAddr, registry, func() error {
+		if w := worker.Load(); w != nil {
+			return w.Ready()
+		}
+		return errors.New("starting")
+	}, log)
+	if err != nil {
+		return err
+	}
+	defer web.stop()
+
+	if err := verified(ctx, nc, cfg, log); err != nil || ctx.Err() != nil {
+		return err
+	}
+	r, err := newRouter(nc, cfg, keys, log, registry)
+	if err != nil {
+		return err
+	}
+	worker.Store(r)
+	return runWorker(ctx, r, cfg.ShutdownTimeout, log)
+}
+
+func newRouter(nc *nats.Conn, cfg config, keys fleetKeys, log *slog.Logger, registry prometheus.Registerer) (*router.Router, error) {
+	return router.New(router.Options{
+		Conn: nc, Logger: log, Registerer: registry,
+		Proxies: keys.proxies, RouterKey: keys.router,
+		Policy:        call.Policy{RingTimeout: cfg.RingTimeout, MaxDuration: cfg.MaxCallDuration, KeepApplied: 3 * provision.DefaultAckWait},
+		MaxMessageAge: cfg.MaxMessageAge, Batch: cfg.BatchSize, Cache: cfg.CacheSize,
+	})
+}
+
+// connectWorker returns a connection that goes on trying for ever, also at the
+// start.
+func connectWorker(cfg config, log *slog.Logger) (*nats.Conn, error) {
+	opts, err := cfg.natsOptions()
+	if err != nil {
+		return nil, err
+	}
+	name := "voice router"
+	if host, err := os.Hostname(); err == nil {
+		name += " on " + host
+	}
+	opts = append(opts, nats.Name(name), nats.CustomInboxPrefix(subjects.InboxPrefix(broker.UserRouter)),
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second), nats.IgnoreAuthErrorAbort())
+	nc, err := nats.Connect(cfg.NATS.URL, append(opts, logConnection(log)...)...)
+	if err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	return nc, nil
+}
+
+// verifyEvery is the pause between looks at streams that could not be verified.
+const verifyEvery = 2 * time.Second
+
+// verified returns nil when streams, buckets and consumers are as they must be,
+// or when ctx has ended. While the server cannot be asked it waits; an answer
+// that something is missing or wrong is an error.
+func verified(ctx context.Context, nc *nats.Conn, cfg config, log *slog.Logger) error {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	opts := provision.Options{Replicas: cfg.Replicas, MaxAge: cfg.StreamMaxAge, MaxCallDuration: cfg.MaxCallDuration}
+	for {
+		err := provision.Verify(ctx, js, opts)
+		if err == nil || ctx.Err() != nil || !unanswered(err) {
+			return ignoreEnd(ctx, err)
+		}
+		log.Warn("streams cannot be verified yet, trying again", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(verifyEvery):
+		}
+	}
+}
+
+// unanswered reports whether err says that nobody answered, so that waiting may
+// help.
+func unanswered(err error) bool {
+	for _, target := range []error{
+		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrConnectionClosed, nats.ErrConnectionReconnecting, nats.ErrDisconnected,
+		nats.ErrReconnectBufExceeded, context.DeadlineExceeded, jetstream.ErrJetStreamNotEnabled,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// runWorker runs r until ctx ends and it has drained, for which it has the
+// timeout.
+func runWorker(ctx context.Context, r *router.Router, timeout time.Duration, log *slog.Logger) error {
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("draining", "timeout", timeout)
+	select {
+	case err := <-ended:
+		log.Info("drained")
+		return err
+	case <-time.After(timeout):
+		return fmt.Errorf("not drained within %s: what was not acknowledged will be delivered to another worker", timeout)
+	}
+}

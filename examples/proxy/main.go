@@ -1,0 +1,87 @@
+// Command proxy is a hand-written calling proxy: an app that stands between a
+// customer and an operator and passes every message of a call to the other side.
+// The router does the same by itself for conversations that have a route; this
+// program shows how to do it with the SDK alone, in direct mode.
+//
+//	proxy -id proxy -key proxy.jwk -nkey proxy.nkey
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/voice"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "proxy:", err)
+		os.Exit(1)
+	}
+}
+
+// run connects as the app and forwards until ctx ends.
+func run(ctx context.Context, args []string, stderr io.Writer) error {
+	flags := flag.NewFlagSet("proxy", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	url := flags.String("url", env("VOICE_URL", "nats://127.0.0.1:4222"), "NATS `server` (VOICE_URL)")
+	id := flags.String("id", env("VOICE_ID", "proxy"), "`identity` of this app (VOICE_ID)")
+	keyFile := flags.String("key", os.Getenv("VOICE_KEY"), "`file` with the JWK that signs messages (VOICE_KEY)")
+	nkeyFile := flags.String("nkey", os.Getenv("VOICE_NKEY"), "`file` with the nkey seed that opens the connection (VOICE_NKEY)")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	key, err := readKey(*keyFile)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	client, err := voice.Connect(ctx, voice.Options{
+		URL: *url, SelfID: *id, Role: identity.RoleApp, SigningKey: key, NKeyFile: *nkeyFile, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	forward(client, log)
+	log.Info("forwarding", "operator", operator, "customer", customer)
+
+	<-ctx.Done()
+	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return client.Close(drain)
+}
+
+func readKey(path string) (identity.PrivateKey, error) {
+	var key identity.PrivateKey
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return key, fmt.Errorf("signing key (-key): %w", err)
+	}
+	if err := json.Unmarshal(data, &key); err != nil {
+		return key, fmt.Errorf("signing key %s: %w", path, err)
+	}
+	return key, nil
+}
+
+func env(name, fallback string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return fallback
+}
