@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/voicerouter/voicerouter/identity"
 )
 
@@ -73,14 +75,15 @@ func (s *State) mark(m Mark, floor uint64, keep time.Duration) bool {
 
 var errMark = errors.New("applied: want hash.sequence.milliseconds")
 
-// MarshalText implements [encoding.TextMarshaler]: hash, sequence and Unix time
-// in milliseconds, the numbers in base 36, separated by dots.
-func (m Mark) MarshalText() ([]byte, error) {
-	b := make([]byte, 0, len(m.Hash)+24)
+// MarshalJSONTo implements json.MarshalerTo: a string of hash, sequence and Unix
+// time in milliseconds, the numbers in base 36, separated by dots. It is written
+// into the encoder's own buffer because every message writes all marks.
+func (m Mark) MarshalJSONTo(enc *jsontext.Encoder) error {
+	b := append(enc.AvailableBuffer(), '"')
 	b = append(b, m.Hash...)
 	b = strconv.AppendUint(append(b, '.'), m.Seq, 36)
 	b = strconv.AppendInt(append(b, '.'), m.At.UnixMilli(), 36)
-	return b, nil
+	return enc.WriteValue(append(b, '"'))
 }
 
 // UnmarshalText implements [encoding.TextUnmarshaler].

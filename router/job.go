@@ -20,7 +20,6 @@ type job struct {
 	// subjectSelf and subjectType are the tokens of the inbound subject.
 	subjectSelf, subjectType string
 	raw                      []byte
-	traceparent              string
 
 	event call.Event
 	mode  call.Mode

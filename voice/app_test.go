@@ -86,6 +86,7 @@ func TestAppAcknowledgesAfterTheHandler(t *testing.T) {
 }
 
 func TestAppGetsAMessageAgainAfterAnError(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t)
 	tries := make(chan uint64, 10)
 	first := true
@@ -111,6 +112,7 @@ func TestAppGetsAMessageAgainAfterAnError(t *testing.T) {
 }
 
 func TestAppStandbyTakesOver(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t)
 	var line cable
 	options := r.options(proxy)
@@ -145,6 +147,7 @@ func TestAppStandbyTakesOver(t *testing.T) {
 }
 
 func TestAppWaitsForItsConsumer(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t)
 	js := brokertest.JetStream(t, r.broker.Admin(t))
 	stream, err := js.Stream(t.Context(), subjects.StreamOut)

@@ -50,6 +50,7 @@ func inStream(t *testing.T, b *brokertest.Broker) []jetstream.Msg {
 }
 
 func TestSendsAreStoredSignedAndNamed(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t)
 	options := r.options(operator)
 	options.Party = "desk"
@@ -106,6 +107,7 @@ func TestSendsAreStoredSignedAndNamed(t *testing.T) {
 }
 
 func TestSameJTIIsStoredOnce(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t)
 	v := connect(t, r.options(operator)).Voice()
 	m := message(signal.Stop, proxy, "cid", "c1")
@@ -120,6 +122,7 @@ func TestSameJTIIsStoredOnce(t *testing.T) {
 }
 
 func TestInvalidMessagesAreRefusedBeforeSending(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t)
 	v := connect(t, r.options(operator)).Voice()
 	for name, err := range map[string]error{
@@ -168,6 +171,7 @@ func TestBacklogFull(t *testing.T) {
 }
 
 func TestNoRouter(t *testing.T) {
+	t.Parallel()
 	b := brokertest.Start(t, brokertest.Options{Bare: true, Users: []string{operator}})
 	i := b.Get(t, operator)
 	client := connect(t, voice.Options{
@@ -179,6 +183,7 @@ func TestNoRouter(t *testing.T) {
 }
 
 func TestNotPermitted(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t)
 	options := r.options(operator)
 	options.SelfID = customer // but the connection is the operator's
@@ -194,6 +199,7 @@ func TestNotPermitted(t *testing.T) {
 }
 
 func TestTimeoutIsRetriedWithTheSameJTI(t *testing.T) {
+	t.Parallel()
 	r := newRelay(t)
 	var line cable
 	options := r.options(operator)

@@ -36,27 +36,23 @@ func ask[Q, A any](cmd *cobra.Command, t *target, subject string, request Q) (an
 	if err != nil {
 		return answer, usageError{err}
 	}
-	nc, err := t.connect(cmd.Context())
-	if err != nil {
-		return answer, err
-	}
-	defer nc.Close()
-	ctx, cancel := context.WithTimeout(cmd.Context(), t.timeout)
-	defer cancel()
-	reply, err := nc.RequestWithContext(ctx, subject, body)
-	switch {
-	case errors.Is(err, nats.ErrNoResponders):
-		return answer, fmt.Errorf("%s: no router answers at %s: is one running, and is this credential one of its account?", subject, nc.ConnectedUrlRedacted())
-	case err != nil:
-		return answer, fmt.Errorf("%s: %w", subject, err)
-	}
-	if text := reply.Header.Get(micro.ErrorHeader); text != "" {
-		return answer, fmt.Errorf("%s: %s", reply.Header.Get(micro.ErrorCodeHeader), text)
-	}
-	if err := json.Unmarshal(reply.Data, &answer); err != nil {
-		return answer, fmt.Errorf("%s: the answer cannot be read: %w", subject, err)
-	}
-	return answer, nil
+	err = t.session(cmd, func(ctx context.Context, nc *nats.Conn) error {
+		reply, err := nc.RequestWithContext(ctx, subject, body)
+		switch {
+		case errors.Is(err, nats.ErrNoResponders):
+			return fmt.Errorf("%s: no router answers at %s: is one running, and is this credential one of its account?", subject, nc.ConnectedUrlRedacted())
+		case err != nil:
+			return fmt.Errorf("%s: %w", subject, err)
+		}
+		if text := reply.Header.Get(micro.ErrorHeader); text != "" {
+			return fmt.Errorf("%s: %s", reply.Header.Get(micro.ErrorCodeHeader), text)
+		}
+		if err := json.Unmarshal(reply.Data, &answer); err != nil {
+			return fmt.Errorf("%s: the answer cannot be read: %w", subject, err)
+		}
+		return nil
+	})
+	return answer, err
 }
 
 // newConversation is what "call create" is to create.

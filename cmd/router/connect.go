@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -83,27 +84,40 @@ func (t *target) flags(f *pflag.FlagSet) {
 	f.DurationVar(&t.timeout, "timeout", 10*time.Second, "how long to wait for an answer")
 }
 
-// connect opens the connection.
-func (t *target) connect(ctx context.Context) (*nats.Conn, error) {
+// session runs do with a connection and a context that ends with the timeout, or
+// when the server refuses something to this credential: a request that is not
+// permitted is never answered.
+func (t *target) session(cmd *cobra.Command, do func(context.Context, *nats.Conn) error) error {
 	if t.timeout <= 0 {
-		return nil, usagef("--timeout %s: want a positive duration", t.timeout)
+		return usagef("--timeout %s: want a positive duration", t.timeout)
 	}
 	url, opts, err := t.resolve()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	opts = append(opts, nats.Name("router command line"), nats.Timeout(t.timeout), nats.MaxReconnects(3))
+	ctx, cancel := context.WithTimeout(cmd.Context(), t.timeout)
+	defer cancel()
+	ctx, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
+	opts = append(opts, nats.Name("router command line"), nats.Timeout(t.timeout), nats.MaxReconnects(3),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				refuse(err)
+			}
+		}))
 	if t.inboxPrefix != "" {
 		opts = append(opts, nats.CustomInboxPrefix(t.inboxPrefix))
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	nc, err := nats.Connect(url, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", redacted(url), err)
+		return fmt.Errorf("connect to NATS at %s: %w", redacted(url), err)
 	}
-	return nc, nil
+	defer nc.Close()
+	err = do(ctx, nc)
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, nats.ErrPermissionViolation) {
+		return fmt.Errorf("this credential may not do that: %w", cause)
+	}
+	return err
 }
 
 func (t *target) resolve() (string, []nats.Option, error) {
@@ -154,19 +168,13 @@ func redacted(urls string) string {
 	return strings.Join(servers, ",")
 }
 
-// withJetStream runs do with a connection and its JetStream, and a context that
-// ends with the timeout.
-func (t *target) withJetStream(cmd *cobra.Command, do func(context.Context, *nats.Conn, jetstream.JetStream) error) error {
-	nc, err := t.connect(cmd.Context())
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(t.timeout))
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), t.timeout)
-	defer cancel()
-	return do(ctx, nc, js)
+// withJetStream is session with the JetStream of the connection.
+func (t *target) withJetStream(cmd *cobra.Command, do func(context.Context, jetstream.JetStream) error) error {
+	return t.session(cmd, func(ctx context.Context, nc *nats.Conn) error {
+		js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(t.timeout))
+		if err != nil {
+			return err
+		}
+		return do(ctx, js)
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -70,31 +71,22 @@ func (s *sandbox) follow(ctx context.Context, log *slog.Logger) error {
 
 // guide tells how to talk to the sandbox.
 func (s *sandbox) guide() string {
-	cli := func(seed string) string { return fmt.Sprintf("--server %s --nkey %s", s.server.URL(), seed) }
-	as := func(name string) string {
-		return fmt.Sprintf("nats %s --inbox-prefix %s", cli(s.path("keys", name+seedEnding)), subjects.InboxPrefix(name))
+	url := s.server.URL()
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("The router runs at %s until it is interrupted.\n", url)
+	line("  operator %s   signs with %s", devOperator, s.path("keys", devOperator+jwkEnding))
+	line("  customer %s   signs with %s", devCustomer, s.path("keys", devCustomer+jwkEnding))
+	line("  proxy    %-10s   the router signs for it", devProxy)
+	line("\nIn another terminal (\"go run ./cmd/router\" where router is not installed):\n")
+	line("  export ROUTER_NATS_URL=%s ROUTER_NATS_NKEY_FILE=%s", url, s.path("users", "admin"+seedEnding))
+	line("  router call create --cid c1 --proxy %s --customer %s --operator %s --operator-name Bob", devProxy, devCustomer, devOperator)
+	line("  router call timeline c1")
+	line("  router identity add 1113334445 --generate --dir %s", s.path("keys"))
+	line("\nListen as an identity, or look at a route as the backend does, with the nats command line tool:\n")
+	for _, name := range []string{devOperator, devCustomer} {
+		line("  nats --server %s --nkey %s --inbox-prefix %s sub '%s'", url, s.path("keys", name+seedEnding), subjects.InboxPrefix(name), subjects.LiveAll(name))
 	}
-	user := func(name string) string { return cli(s.path("users", name+seedEnding)) }
-	return fmt.Sprintf(`The router runs at %[1]s until it is interrupted.
-
-  operator  %[2]s   signs with %[3]s
-  customer  %[4]s   signs with %[5]s
-  proxy     %[6]s        the router signs for it
-
-Create a conversation and look at it (go run ./cmd/router, if router is not installed):
-  router call create %[7]s --cid c1 --proxy %[6]s --customer %[4]s --operator %[2]s --operator-name Bob
-  router call timeline %[7]s c1
-  nats %[7]s kv get %[8]s c1
-
-Listen as an identity, with the nats command line tool:
-  %[9]s sub '%[10]s'
-  %[11]s sub '%[12]s'
-
-Add an identity; it can connect at once:
-  router identity add %[13]s --generate --dir %[14]s 1113334445
-
-`, s.server.URL(), devOperator, s.path("keys", devOperator+jwkEnding), devCustomer, s.path("keys", devCustomer+jwkEnding), devProxy,
-		user("backend"), subjects.BucketRoutes,
-		as(devOperator), subjects.LiveAll(devOperator), as(devCustomer), subjects.LiveAll(devCustomer),
-		user("admin"), s.path("keys"))
+	line("  nats --server %s --nkey %s kv get %s c1\n", url, s.path("users", "backend"+seedEnding), subjects.BucketRoutes)
+	return b.String()
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/go-json-experiment/json"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
@@ -32,10 +31,13 @@ commands need a credential that may write that bucket (admin).`
 
 // directory opens the bucket of identities.
 func (t *target) directory(cmd *cobra.Command, do func(context.Context, jetstream.JetStream, jetstream.KeyValue) error) error {
-	return t.withJetStream(cmd, func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
+	return t.withJetStream(cmd, func(ctx context.Context, js jetstream.JetStream) error {
 		kv, err := js.KeyValue(ctx, subjects.BucketIdentities)
+		if errors.Is(err, jetstream.ErrBucketNotFound) {
+			return fmt.Errorf("bucket %s does not exist: run \"router provision\"", subjects.BucketIdentities)
+		}
 		if err != nil {
-			return fmt.Errorf("bucket %s: %w: run \"router provision\"", subjects.BucketIdentities, err)
+			return fmt.Errorf("bucket %s: %w", subjects.BucketIdentities, err)
 		}
 		return do(ctx, js, kv)
 	})

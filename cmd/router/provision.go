@@ -6,7 +6,6 @@ import (
 	"io"
 	"path/filepath"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -103,7 +102,7 @@ func (p *provisioning) fromEnvironment(f *pflag.FlagSet) error {
 }
 
 func (p *provisioning) run(cmd *cobra.Command, t *target) error {
-	return t.withJetStream(cmd, func(ctx context.Context, _ *nats.Conn, js jetstream.JetStream) error {
+	return t.withJetStream(cmd, func(ctx context.Context, js jetstream.JetStream) error {
 		out := cmd.OutOrStdout()
 		if p.verify {
 			if err := provision.Verify(ctx, js, p.opts); err != nil {

@@ -177,7 +177,7 @@ func runWorker(ctx context.Context, r *router.Router, timeout time.Duration, log
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("draining", "timeout", timeout)
+	log.Info("draining", "timeout", timeout.String())
 	select {
 	case err := <-ended:
 		log.Info("drained")

@@ -59,6 +59,9 @@ type BatchLimits struct {
 	Timeout   time.Duration // a batch without a commit is dropped, default 10 s
 }
 
+// IsZero reports whether every limit is the server's default.
+func (b BatchLimits) IsZero() bool { return b == BatchLimits{} }
+
 // TLS names PEM files. With a CAFile clients must present a certificate.
 type TLS struct {
 	CertFile, KeyFile, CAFile string

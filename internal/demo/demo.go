@@ -53,7 +53,7 @@ func Run(ctx context.Context, opts Options) error {
 }
 
 func (s *stage) play(ctx context.Context, t *timeline) error {
-	c := &cast{stage: s}
+	c := &cast{stage: s, note: func(text string) { t.say("%s", text) }}
 	for _, d := range []struct {
 		device **device
 		id     identity.ID

@@ -31,6 +31,7 @@ func scenarios() []scenario {
 // cast is everybody who plays.
 type cast struct {
 	*stage
+	note                    func(string)
 	operator, phone, tablet *device
 }
 
@@ -221,25 +222,50 @@ func intruder(ctx context.Context, c *cast, cid string) error {
 	)
 }
 
+// inFlight is how many candidates are on their way when the worker dies.
+const inFlight = 10
+
 func workerKilled(ctx context.Context, c *cast, cid string) error {
 	return steps(
 		func() error { return c.create(ctx, cid, call.StartOperator, false) },
 		c.start(cid, "call-1"),
 		c.rings(ctx, cid, "call-1", c.tablet),
-		func() error {
-			// The first worker takes all messages while it lives. It dies with the
-			// answer on its way.
-			if err := c.tablet.voice.Accept(to, cid, "call-1", answer, nil); err != nil {
-				return err
-			}
-			c.workers[0].kill()
-			return nil
-		},
-		c.operator.hears(ctx, cid, signal.Accept, "call-1"),
-		func() error { return c.operator.voice.Candidate(to, cid, "call-1", candidate) },
-		c.tablet.hears(ctx, cid, signal.Candidate, "call-1"),
+		c.answers(ctx, cid, "call-1", c.tablet),
+		func() error { return c.trickleAndKill(cid) },
+		func() error { return c.hearsEachOnce(ctx, cid) },
 		c.hangsUp(ctx, cid, "call-1", c.tablet),
 		func() error { return c.operator.silent(cid) },
 		c.is(ctx, cid, "call-1", signal.Hangup),
 	)
+}
+
+// trickleAndKill sends candidates one behind the other. The first worker, which
+// takes all messages while it lives, dies half way.
+func (c *cast) trickleAndKill(cid string) error {
+	for i := range inFlight {
+		if i == inFlight/2 {
+			c.note("       (the worker that serves this call is killed)")
+			go c.workers[0].kill()
+		}
+		if err := c.tablet.voice.Candidate(to, cid, "call-1", fmt.Sprint(candidate, " network-id ", i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hearsEachOnce waits for every candidate; in any order, but none twice.
+func (c *cast) hearsEachOnce(ctx context.Context, cid string) error {
+	heard := map[string]bool{}
+	for range inFlight {
+		m, err := c.operator.expect(ctx, cid, signal.Candidate, "call-1")
+		if err != nil {
+			return err
+		}
+		if heard[m.PeerInfo] {
+			return fmt.Errorf("the operator heard a candidate twice: %s", m.PeerInfo)
+		}
+		heard[m.PeerInfo] = true
+	}
+	return nil
 }

@@ -56,7 +56,7 @@ type timeline struct {
 func newTimeline(ctx context.Context, js jetstream.JetStream, out io.Writer, asJSON bool) (*timeline, error) {
 	t := &timeline{out: out, json: asJSON, begin: time.Now(), phases: map[string]call.Phase{}, jtis: map[string]bool{}, moved: make(chan struct{})}
 	consumer, err := js.OrderedConsumer(ctx, subjects.StreamOut, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{subjects.FilterInbox, subjects.FilterState},
+		FilterSubjects: []string{subjects.FilterInbox, subjects.FilterState, subjects.FilterRejected},
 	})
 	if err != nil {
 		return nil, err
@@ -76,6 +76,8 @@ func (t *timeline) take(m jetstream.Msg) {
 	}
 	if self, _, ok := subjects.ParseInbox(m.Subject()); ok {
 		t.said(at, self, m.Data())
+	} else if code, self, ok := subjects.ParseRejected(m.Subject()); ok {
+		t.refused(at, code, self, m.Data())
 	} else if s, err := call.DecodeState(m.Data()); err == nil {
 		t.phases[s.CID] = s.Phase
 		from := s.Last.From.String()
@@ -89,13 +91,34 @@ func (t *timeline) take(m jetstream.Msg) {
 	}
 }
 
-// said prints a message to an inbox, and looks whether it names the other side.
-func (t *timeline) said(at time.Time, self string, data []byte) {
-	envelope, err := identity.ParseEnvelope(data)
+// refused prints a message that was put aside.
+func (t *timeline) refused(at time.Time, code, self string, data []byte) {
+	m, _, err := open(data)
 	if err != nil {
 		return
 	}
+	t.print(Event{
+		Time: at, CID: m.CID, CallID: m.CallID, From: self, To: m.Recipient.String(),
+		Type: string(m.Type), State: refusedState, Reason: signal.Reason(code),
+	})
+}
+
+// refusedState stands where a message changed no call.
+const refusedState call.Phase = "refused"
+
+// open reads a message without asking who signed it.
+func open(data []byte) (signal.Message, []byte, error) {
+	envelope, err := identity.ParseEnvelope(data)
+	if err != nil {
+		return signal.Message{}, nil, err
+	}
 	m, err := signal.Decode(envelope.Payload)
+	return m, envelope.Payload, err
+}
+
+// said prints a message to an inbox, and looks whether it names the other side.
+func (t *timeline) said(at time.Time, self string, data []byte) {
+	m, claims, err := open(data)
 	if err != nil {
 		return
 	}
@@ -106,7 +129,7 @@ func (t *timeline) said(at time.Time, self string, data []byte) {
 		t.jtis[jti] = true
 	}
 	for _, id := range []identity.ID{operator, customer, stranger} {
-		if id.String() != self && strings.Contains(string(envelope.Payload), id.String()) {
+		if id.String() != self && strings.Contains(string(claims), id.String()) {
 			t.leaks++
 		}
 	}
@@ -125,14 +148,15 @@ func (t *timeline) print(e Event) {
 		return
 	}
 	what := e.Type
-	if e.Reason != "" && e.Type != string(signal.Start) {
+	if e.Reason != "" && (e.Type != string(signal.Start) || e.State == refusedState) {
 		what += " (" + string(e.Reason) + ")"
 	}
 	arrow := fmt.Sprintf("%-10s → proxy", role(e.From))
 	if e.From == proxy.String() {
 		arrow = fmt.Sprintf("%-10s   proxy → %s", "", role(e.To))
 	}
-	fmt.Fprintf(t.out, "  %6.3f  %-8s %-32s %-27s %s\n", e.Time.Sub(t.begin).Seconds(), e.CallID, arrow, what, stateOf(e))
+	line := fmt.Sprintf("  %6.3f  %-8s %-32s %-27s %s", e.Time.Sub(t.begin).Seconds(), e.CallID, arrow, what, stateOf(e))
+	fmt.Fprintln(t.out, strings.TrimRight(line, " "))
 }
 
 // stateOf is the state of the call, shown where a message changed it.

@@ -123,7 +123,7 @@ func prepare(ctx context.Context, js jetstream.JetStream, opts Options) (Options
 	}
 	info, err := js.AccountInfo(ctx)
 	if err != nil {
-		return opts, fmt.Errorf("provision: ask %s for JetStream: %w", js.Conn().ConnectedUrlRedacted(), err)
+		return opts, fmt.Errorf("provision: ask the server for its JetStream: %w", err)
 	}
 	return opts, checkLevel(info.API.Level, js.Conn().ConnectedServerVersion())
 }

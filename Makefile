@@ -1,0 +1,31 @@
+# What CI runs, by hand. Everything needs Go alone.
+GO ?= go
+TOOL = $(GO) tool -modfile=tools/go.mod
+FUZZTIME ?= 10s
+
+.PHONY: check test race lint fuzz bench demo
+
+check: lint test race fuzz demo ## everything that CI does
+
+test: ## the tests, those of the examples included
+	$(GO) test ./...
+	cd examples/webrtc && $(GO) test ./...
+
+race: ## the same under the race detector, in random order
+	$(GO) test -race -shuffle=on ./...
+	cd examples/webrtc && $(GO) test -race ./...
+
+lint: ## vet, linters, formatting
+	$(GO) vet ./...
+	$(TOOL) golangci-lint run ./...
+	cd examples/webrtc && $(GO) vet ./...
+
+fuzz: ## every fuzz target for FUZZTIME
+	./tools/fuzz.sh $(FUZZTIME)
+
+bench: ## the benchmarks of docs/performance.md
+	$(GO) test -run '^$$' -bench . -benchmem ./call ./signal ./identity
+	$(GO) test -run '^$$' -bench 'Relay|Hop' -benchtime 16000x -count 3 ./test/integration
+
+demo: ## nine calls through a proxy
+	$(GO) run ./cmd/router demo
