@@ -126,6 +126,14 @@ func (s *State) Live() bool {
 	return s != nil && (s.Phase == Ringing || s.Phase == Active)
 }
 
+// Over reports whether callID is known to have ended.
+func (s *State) Over(callID string) bool {
+	if s.current(callID) {
+		return !s.Live()
+	}
+	return slices.ContainsFunc(s.Past, func(p PastCall) bool { return p.CallID == callID })
+}
+
 // Counterpart returns the other side of the conversation; ok is false if id is
 // not one of its two sides.
 func (s *State) Counterpart(id identity.ID) (other identity.ID, ok bool) {

@@ -7,10 +7,10 @@ import (
 )
 
 // sorted returns the jobs in the order of the inbound stream. Redelivered
-// messages arrive out of it; timeouts and forced ends, which are in no inbound
-// stream, stay in front.
+// messages arrive out of it. Timeouts and forced ends, which are in no inbound
+// stream, come last: an answer that was stored before them wins.
 func sorted(jobs []*job) []*job {
-	slices.SortStableFunc(jobs, func(a, b *job) int { return cmp.Compare(a.event.Seq, b.event.Seq) })
+	slices.SortStableFunc(jobs, func(a, b *job) int { return cmp.Compare(a.event.Seq-1, b.event.Seq-1) })
 	return jobs
 }
 

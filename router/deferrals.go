@@ -1,6 +1,7 @@
 package router
 
 import (
+	"sync"
 	"time"
 
 	"github.com/voicerouter/voicerouter/identity"
@@ -8,10 +9,12 @@ import (
 
 // deferrals counts the messages that this worker has sent back to be delivered
 // again shortly. Each of them occupies a place among the consumer's pending
-// acknowledgements, so a sender may have few and the worker a bounded number. It
-// belongs to one goroutine.
+// acknowledgements, so a sender may have few and the worker a bounded number. The
+// lanes of a worker share it.
 type deferrals struct {
-	now     func() time.Time
+	now func() time.Time
+
+	mu      sync.Mutex
 	waiting map[identity.ID][]time.Time // when each is due
 	total   int
 }
@@ -27,6 +30,8 @@ func newDeferrals(now func() time.Time) *deferrals {
 
 // allow reports whether one more message of id may wait.
 func (d *deferrals) allow(id identity.ID) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.expire(id)
 	if d.total >= maxDeferred {
 		for other := range d.waiting {
@@ -38,6 +43,8 @@ func (d *deferrals) allow(id identity.ID) bool {
 
 // add records that a message of id waits for as long as delay.
 func (d *deferrals) add(id identity.ID, delay time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.waiting[id] = append(d.waiting[id], d.now().Add(delay))
 	d.total++
 }

@@ -1,15 +1,18 @@
 package router
 
 import (
+	"sync"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // rejectLimiter caps how much refused mail of one identity is kept: a flood of
-// rubbish is counted, not stored. It belongs to one goroutine.
+// rubbish is counted, not stored. The lanes of a worker share it.
 type rejectLimiter struct {
-	now  func() time.Time
+	now func() time.Time
+
+	mu   sync.Mutex
 	seen *simplelru.LRU[string, *rejectWindow]
 }
 
@@ -36,6 +39,8 @@ func newRejectLimiter(now func() time.Time) *rejectLimiter {
 
 func (l *rejectLimiter) allow(self string) bool {
 	now := l.now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	w, ok := l.seen.Get(self)
 	if !ok || now.After(w.until) {
 		w = &rejectWindow{until: now.Add(rejectWindowFor)}

@@ -17,15 +17,18 @@ import (
 // Router is one worker of the fleet: stateless, equal to all others, free to die
 // at any moment. Make one with [New] and call Run once.
 type Router struct {
-	opts     Options
-	js       jetstream.JetStream
-	log      logger
-	metrics  *metrics
-	jobs     chan *job
-	ackFloor atomic.Uint64
-	starved  chan struct{}
-	progress atomic.Int64 // Unix nanoseconds of the last look at the consumer
-	stopping atomic.Bool
+	opts    Options
+	js      jetstream.JetStream
+	log     logger
+	metrics *metrics
+	jobs    chan *job
+	// The lanes share these.
+	rejects   *rejectLimiter
+	deferrals *deferrals
+	ackFloor  atomic.Uint64
+	starved   chan struct{}
+	progress  atomic.Int64 // Unix nanoseconds of the last look at the consumer
+	stopping  atomic.Bool
 }
 
 // New returns a router that has not started. It talks to no server yet, except
@@ -48,6 +51,7 @@ func New(opts Options) (*Router, error) {
 		log:     newLogger(opts.Logger),
 		metrics: newMetrics(opts.Registerer),
 		jobs:    make(chan *job, opts.Batch),
+		rejects: newRejectLimiter(opts.Now), deferrals: newDeferrals(opts.Now),
 		starved: make(chan struct{}, 1),
 	}
 	return r, nil
@@ -141,8 +145,8 @@ func (r *Router) worker() (*worker, error) {
 		metrics:   r.metrics,
 		ledger:    ledger,
 		routes:    routes{nc: r.opts.Conn, js: r.js, directory: r.opts.Directory, log: r.opts.Logger},
-		outbound:  outbound{opts: &r.opts, rejects: newRejectLimiter(r.opts.Now)},
-		deferrals: newDeferrals(r.opts.Now),
+		outbound:  outbound{opts: &r.opts, rejects: r.rejects},
+		deferrals: r.deferrals,
 		ackFloor:  &r.ackFloor,
 		onStarved: r.onStarved,
 	}, nil

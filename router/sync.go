@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nats.go/micro"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
+	"github.com/voicerouter/voicerouter/call"
+	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/internal/msgget"
 	"github.com/voicerouter/voicerouter/signal"
 	"github.com/voicerouter/voicerouter/subjects"
@@ -43,7 +46,7 @@ const (
 // of a stream and is not answered.
 func (s *syncer) handle(ctx context.Context, req micro.Request) {
 	self, ok := subjects.ParseSync(req.Subject())
-	if !ok || !safeReply(req.Reply()) {
+	if !ok || !subjects.SafeReply(req.Reply()) {
 		s.r.metrics.syncs.WithLabelValues("ignored").Inc()
 		return
 	}
@@ -80,25 +83,72 @@ func (s *syncer) answer(ctx context.Context, self string, body []byte) (signal.S
 	if req.Max <= 0 || req.Max > signal.MaxSync {
 		req.Max = signal.MaxSync
 	}
-	upto, err := s.lastSequence(ctx)
+	upto, err := s.lastSequence(ctx, req.Since)
 	if err != nil {
 		return signal.SyncResponse{}, err
 	}
-	page := page{limit: req.Max, cursor: req.Since}
+	if upto < req.Since {
+		// The stream that the sequence is of is gone. The client sees it go back
+		// and starts afresh.
+		return signal.SyncResponse{Messages: []signal.SyncMessage{}, Upto: upto}, nil
+	}
+	page := page{limit: req.Max, cursor: req.Since, messages: []signal.SyncMessage{}}
 	full, err := s.nearest(ctx, &page, self, req)
+	if err == nil && !full {
+		full, err = s.rest(ctx, &page, self)
+	}
 	if err != nil {
 		return signal.SyncResponse{}, err
-	}
-	if !full {
-		if full, err = s.rest(ctx, &page, self, req.Since == 0); err != nil {
-			return signal.SyncResponse{}, err
-		}
 	}
 	response := signal.SyncResponse{Messages: page.messages, More: full, Upto: page.cursor}
 	if !full {
 		response.Upto = max(upto, page.cursor)
 	}
-	return response, nil
+	response.Ended, err = s.ended(ctx, self, page.messages)
+	return response, err
+}
+
+// ended names the calls among messages that are over.
+func (s *syncer) ended(ctx context.Context, self string, messages []signal.SyncMessage) ([]signal.SyncCall, error) {
+	calls := make(map[string][]signal.SyncCall) // by key
+	for _, m := range messages {
+		envelope, err := identity.ParseEnvelope(m.Payload)
+		if err != nil {
+			continue
+		}
+		claims, err := signal.Decode(envelope.Payload)
+		if err != nil || claims.CallID == "" || claims.Issuer == identity.Router {
+			continue
+		}
+		key := claims.CID
+		if _, ours := s.r.opts.Proxies[claims.Issuer]; !ours {
+			key = subjects.DirectKey(claims.CID, claims.Issuer.String(), self)
+		}
+		if c := (signal.SyncCall{CID: claims.CID, CallID: claims.CallID}); !slices.Contains(calls[key], c) {
+			calls[key] = append(calls[key], c)
+		}
+	}
+	if len(calls) == 0 {
+		return nil, nil
+	}
+	names := make([]string, 0, len(calls))
+	for key := range calls {
+		names = append(names, subjects.State(key))
+	}
+	var over []signal.SyncCall
+	err := lastMessages(ctx, s.r.js, subjects.StreamOut, names, func(m *jetstream.RawStreamMsg) {
+		key, _, _ := subjects.ParseCall(m.Subject)
+		state, err := call.DecodeState(m.Data)
+		if err != nil {
+			return
+		}
+		for _, c := range calls[key] {
+			if state.Over(c.CallID) {
+				over = append(over, c)
+			}
+		}
+	})
+	return over, err
 }
 
 // page collects the messages of an answer.
@@ -149,25 +199,19 @@ func (s *syncer) nearest(ctx context.Context, p *page, self string, req signal.S
 }
 
 // rest reads what the replica did not have yet from the leader.
-func (s *syncer) rest(ctx context.Context, p *page, self string, cold bool) (full bool, err error) {
-	oldest := time.Time{}
-	from := p.cursor + 1
-	if cold && p.cursor == 0 {
-		// Nothing of the last minutes was found: only what is newer than all that
-		// the leader had when this began can have been missed.
-		oldest = s.r.opts.Now().Add(-coldStart)
-	}
+func (s *syncer) rest(ctx context.Context, p *page, self string) (full bool, err error) {
 	for {
-		m, err := msgget.Next(ctx, s.r.opts.Conn, subjects.StreamOut, subjects.InboxAll(self), from)
+		var m msgget.Message
+		if p.cursor == 0 {
+			m, err = msgget.Since(ctx, s.r.opts.Conn, subjects.StreamOut, subjects.InboxAll(self), s.r.opts.Now().Add(-coldStart))
+		} else {
+			m, err = msgget.Next(ctx, s.r.opts.Conn, subjects.StreamOut, subjects.InboxAll(self), p.cursor+1)
+		}
 		if errors.Is(err, msgget.ErrNone) {
 			return false, nil
 		}
 		if err != nil {
 			return false, err
-		}
-		from = m.Seq + 1
-		if m.Time.Before(oldest) {
-			continue
 		}
 		if !p.add(m.Subject, m.Seq, m.Time, m.Data) {
 			return true, nil
@@ -176,11 +220,11 @@ func (s *syncer) rest(ctx context.Context, p *page, self string, cold bool) (ful
 }
 
 // lastSequence returns a sequence up to which the stream is committed, as its
-// leader knew it not long ago.
-func (s *syncer) lastSequence(ctx context.Context) (uint64, error) {
+// leader knew it not long ago; one below atLeast is asked for again.
+func (s *syncer) lastSequence(ctx context.Context, atLeast uint64) (uint64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(s.lastAt) < lastFor {
+	if time.Since(s.lastAt) < lastFor && s.last >= atLeast {
 		return s.last, nil
 	}
 	asked := time.Now()
@@ -190,8 +234,4 @@ func (s *syncer) lastSequence(ctx context.Context) (uint64, error) {
 	}
 	s.last, s.lastAt = stream.CachedInfo().State.LastSeq, asked
 	return s.last, nil
-}
-
-func safeReply(reply string) bool {
-	return strings.HasPrefix(reply, "_R_.") || strings.HasPrefix(reply, "_INBOX")
 }

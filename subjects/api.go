@@ -1,5 +1,7 @@
 package subjects
 
+import "strings"
+
 // Accounts of the broker (docs/protocol.md, "Accounts and permissions").
 const (
 	// AccountRouter holds the streams, the buckets and the routers.
@@ -26,6 +28,12 @@ const (
 	// own (see [InboxPrefix]).
 	FilterInboxes = "_INBOX.>"
 )
+
+// SafeReply reports whether a reply subject can name nothing but an inbox: what
+// answers on a subject that a client chose could otherwise write to a stream.
+func SafeReply(reply string) bool {
+	return strings.HasPrefix(reply, "_R_.") || strings.HasPrefix(reply, "_INBOX")
+}
 
 // RequestStreamInfo returns the API subject that describes a stream.
 func RequestStreamInfo(stream string) string { return "$JS.API.STREAM.INFO." + stream }

@@ -70,6 +70,17 @@ func TestValidKey(t *testing.T) {
 	}
 }
 
+func TestSafeReply(t *testing.T) {
+	for s, want := range map[string]bool{
+		"_INBOX.abc.1": true, "_INBOX_1112223334.abc": true, "_R_.abc": true,
+		"": false, "call.c1.state": false, "voice.a.inbox.stop": false, "x._INBOX.a": false, "_inbox.a": false, "_R_": false, "$JS.ACK": false,
+	} {
+		if got := subjects.SafeReply(s); got != want {
+			t.Errorf("%q: got %v, want %v", s, got, want)
+		}
+	}
+}
+
 // TestValidAllocatesNothing: these run on every message.
 func TestValidAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {

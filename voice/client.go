@@ -73,7 +73,11 @@ func (c *Client) Voice() *Voice { return c.voice }
 func (c *Client) Self() string { return c.self.String() }
 
 func (c *Client) natsOptions() ([]nats.Option, error) {
-	options := []nats.Option{nats.Name(c.self.String()), nats.MaxReconnects(-1)}
+	options := []nats.Option{
+		nats.Name(c.self.String()),
+		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(), // who is unknown today may be known tomorrow
+	}
 	login, err := c.opts.login()
 	if err != nil {
 		return nil, err

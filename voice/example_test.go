@@ -2,12 +2,10 @@ package voice_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/voicerouter/voicerouter/identity"
@@ -17,12 +15,8 @@ import (
 
 // readKey reads a signing key: a file with a private JWK.
 func readKey(path string) identity.PrivateKey {
-	data, err := os.ReadFile(path)
+	key, err := identity.ReadPrivateKey(path)
 	if err != nil {
-		log.Fatal(err)
-	}
-	var key identity.PrivateKey
-	if err := json.Unmarshal(data, &key); err != nil {
 		log.Fatal(err)
 	}
 	return key

@@ -127,6 +127,7 @@ func (f *filter) current(list []Message, over map[callID]bool, mine func(callID)
 			ended[key] = true
 		case signal.Accept: // another device than the busy one, in direct mode
 			delete(ended, key)
+		default:
 		}
 	}
 	var out []Message

@@ -2,12 +2,13 @@ package voice
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/voicerouter/voicerouter/signal"
 )

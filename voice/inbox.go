@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -65,18 +66,13 @@ func (c *Client) runInbox(ctx context.Context) {
 	} else {
 		defer func() { _ = sub.Unsubscribe() }() // the connection may be closed
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		b.sync(ctx)
-	}()
-	defer func() { cancel(); <-done }()
-
 	// The subscription stands before the first request goes out on the same
 	// connection: what is committed later comes live.
 	b.fallBehind()
+	var syncing sync.WaitGroup
+	syncing.Go(func() { b.sync(ctx) })
 	b.loop(ctx, live)
+	syncing.Wait()
 }
 
 func (b *inbox) loop(ctx context.Context, live <-chan *nats.Msg) {

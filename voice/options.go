@@ -56,7 +56,9 @@ type Options struct {
 	// 64.
 	Workers int
 	// Queue is the number of messages that may wait for handlers; beyond it
-	// nothing more is taken in. Default 1024.
+	// nothing more is taken in. Default 1024. That of an app should not be below
+	// the 1000 messages that its durable delivers at once: an app that takes
+	// nothing in for 3 seconds hands over to another process.
 	Queue int
 	// Now is the clock for iat. Default time.Now.
 	Now func() time.Time
@@ -71,28 +73,28 @@ func (o Options) withDefaults() (Options, identity.ID, error) {
 	var faults []error
 	self, err := identity.ParseID(o.SelfID)
 	if err != nil {
-		faults = append(faults, fmt.Errorf("SelfID: %w", err))
+		faults = append(faults, fmt.Errorf("option SelfID: %w", err))
 	}
 	if o.SigningKey.IsZero() {
-		faults = append(faults, errors.New("SigningKey is missing"))
+		faults = append(faults, errors.New("option SigningKey is missing"))
 	}
 	if o.Party != "" && !subjects.ValidParty(o.Party) {
-		faults = append(faults, fmt.Errorf("Party %.80q: want 1 to %d characters of A-Z a-z 0-9 _ . ~ -", o.Party, subjects.MaxParty))
+		faults = append(faults, fmt.Errorf("option Party %.80q: want 1 to %d characters of A-Z a-z 0-9 _ . ~ -", o.Party, subjects.MaxParty))
 	}
 	o.Role = or(o.Role, identity.RoleUser)
 	if o.Role != identity.RoleUser && o.Role != identity.RoleApp {
-		faults = append(faults, fmt.Errorf("Role %.16q: want user or app", o.Role))
+		faults = append(faults, fmt.Errorf("option Role %.16q: want user or app", o.Role))
 	}
 	if len(o.NKeySeed) > 0 && o.NKeyFile != "" {
-		faults = append(faults, errors.New("NKeySeed and NKeyFile are both set"))
+		faults = append(faults, errors.New("options NKeySeed and NKeyFile are both set"))
 	}
 	for name, d := range map[string]time.Duration{"Lifetime": o.Lifetime, "SendTimeout": o.SendTimeout, "SyncEvery": o.SyncEvery, "HoldFor": o.HoldFor} {
 		if d < 0 {
-			faults = append(faults, fmt.Errorf("%s is negative: %v", name, d))
+			faults = append(faults, fmt.Errorf("option %s is negative: %v", name, d))
 		}
 	}
 	if o.Workers < 0 || o.Queue < 0 {
-		faults = append(faults, errors.New("Workers and Queue must not be negative"))
+		faults = append(faults, errors.New("options Workers and Queue must not be negative"))
 	}
 	o.URL = or(o.URL, nats.DefaultURL)
 	o.Lifetime = or(o.Lifetime, 5*time.Minute)
@@ -106,7 +108,7 @@ func (o Options) withDefaults() (Options, identity.ID, error) {
 		o.Now = time.Now
 	}
 	if len(faults) > 0 {
-		return o, self, fmt.Errorf("voice: options: %w", errors.Join(faults...))
+		return o, self, fmt.Errorf("voice: %w", errors.Join(faults...))
 	}
 	return o, self, nil
 }
@@ -117,7 +119,7 @@ func (o Options) login() (nats.Option, error) {
 	if o.NKeyFile != "" {
 		opt, err := nats.NkeyOptionFromSeed(o.NKeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("voice: options: NKeyFile %q: %w", o.NKeyFile, err)
+			return nil, fmt.Errorf("voice: option NKeyFile %q: %w", o.NKeyFile, err)
 		}
 		return opt, nil
 	}
@@ -126,11 +128,11 @@ func (o Options) login() (nats.Option, error) {
 	}
 	pair, err := nkeys.FromSeed(o.NKeySeed)
 	if err != nil {
-		return nil, errors.New("voice: options: NKeySeed is not an nkey seed (SU...)")
+		return nil, errors.New("voice: option NKeySeed is not an nkey seed (SU...)")
 	}
 	public, err := pair.PublicKey()
 	if err != nil {
-		return nil, fmt.Errorf("voice: options: NKeySeed: %w", err)
+		return nil, fmt.Errorf("voice: option NKeySeed: %w", err)
 	}
 	return nats.Nkey(public, pair.Sign), nil
 }

@@ -96,9 +96,7 @@ func (r *relay) sync(msg *nats.Msg) {
 	if err != nil {
 		r.tb.Errorf("sync answer: %v", err)
 	}
-	if err := msg.Respond(data); err != nil {
-		r.tb.Errorf("answer sync request: %v", err)
-	}
+	_ = msg.Respond(data) // fails when the test is over
 }
 
 func (r *relay) setDeaf(deaf bool) {
@@ -243,6 +241,8 @@ func (c *cable) set(cut bool) {
 type testWriter struct{ tb testing.TB }
 
 func (w testWriter) Write(p []byte) (int, error) {
-	w.tb.Logf("%s", p)
+	if w.tb.Context().Err() == nil { // not after the test
+		w.tb.Logf("%s", p)
+	}
 	return len(p), nil
 }

@@ -40,7 +40,7 @@ func (b *inbox) sync(ctx context.Context) {
 	var since uint64
 	retry := firstRetry
 	b.patience = firstPatience
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(b.c.opts.SyncEvery)
 	defer timer.Stop()
 	for {
 		select {

@@ -2,9 +2,9 @@ package voice
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/voicerouter/voicerouter/identity"

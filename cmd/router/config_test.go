@@ -132,8 +132,9 @@ func TestSecretFilesAreNotShown(t *testing.T) {
 	}
 	t.Setenv("ROUTER_PROXY_KEYS", dir)
 	t.Setenv("ROUTER_BATCH_SIZE", "0")
+	t.Setenv("ROUTER_NATS_NKEY_FILE", filepath.Join(dir, "seed"))
 	r := cli(t, "serve")
-	wantFailure(t, r, exitUsage, "ROUTER_BATCH_SIZE", "proxy.jwk", "a b.jwk", "third.jwk")
+	wantFailure(t, r, exitUsage, "ROUTER_BATCH_SIZE", "ROUTER_NATS_NKEY_FILE", "proxy.jwk", "a b.jwk", "third.jwk")
 	seed := cli(t, "call", "list", "--server", "nats://127.0.0.1:1", "--nkey", filepath.Join(dir, "seed"))
 	wantFailure(t, seed, exitUsage, "NATS credentials")
 	for _, out := range []string{r.stderr, seed.stderr} {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 // check reports every value that cannot be used, without showing it where it may
@@ -80,6 +82,11 @@ func (c *config) checkNATS() []error {
 	} {
 		if file.name != "" && !readable(file.name) {
 			bad("%s: no file can be read at the path that it names", file.key)
+		}
+	}
+	if n.NkeyFile != "" && readable(n.NkeyFile) {
+		if _, err := nats.NkeyOptionFromSeed(n.NkeyFile); err != nil { // the error may quote the file
+			bad("ROUTER_NATS_NKEY_FILE does not contain the nkey seed of a user (SU...)")
 		}
 	}
 	if c.ProxyKeys != "" {

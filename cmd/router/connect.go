@@ -27,7 +27,7 @@ func (c *config) natsOptions() ([]nats.Option, error) {
 		nkey, err := nats.NkeyOptionFromSeed(n.NkeyFile)
 		if err != nil {
 			// The cause may quote the file.
-			return nil, usagef("ROUTER_NATS_NKEY_FILE does not contain an nkey seed of a user (SU...)")
+			return nil, usagef("ROUTER_NATS_NKEY_FILE does not contain the nkey seed of a user (SU...)")
 		}
 		opts = append(opts, nkey)
 	case n.User != "":

@@ -8,7 +8,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -47,9 +46,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	key, err := readKey(*keyFile)
+	key, err := identity.ReadPrivateKey(*keyFile)
 	if err != nil {
-		return err
+		return fmt.Errorf("signing key (-key): %w", err)
 	}
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	client, err := voice.Connect(ctx, voice.Options{
@@ -58,25 +57,13 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	forward(client, log)
+	forward(client, log) //nolint:contextcheck // the calls of the original take no context
 	log.Info("forwarding", "operator", operator, "customer", customer)
 
 	<-ctx.Done()
-	drain, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return client.Close(drain)
-}
-
-func readKey(path string) (identity.PrivateKey, error) {
-	var key identity.PrivateKey
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return key, fmt.Errorf("signing key (-key): %w", err)
-	}
-	if err := json.Unmarshal(data, &key); err != nil {
-		return key, fmt.Errorf("signing key %s: %w", path, err)
-	}
-	return key, nil
 }
 
 func env(name, fallback string) string {

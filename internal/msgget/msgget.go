@@ -38,9 +38,10 @@ func IsMarker(h nats.Header) bool {
 }
 
 type request struct {
-	Last string `json:"last_by_subj,omitzero"`
-	Seq  uint64 `json:"seq,omitzero"`
-	Next string `json:"next_by_subj,omitzero"`
+	Last string     `json:"last_by_subj,omitzero"`
+	Seq  uint64     `json:"seq,omitzero"`
+	Next string     `json:"next_by_subj,omitzero"`
+	Time *time.Time `json:"start_time,omitzero"`
 }
 
 type response struct {
@@ -63,6 +64,13 @@ func Last(ctx context.Context, nc *nats.Conn, stream, subject string) (Message, 
 // filter, or [ErrNone].
 func Next(ctx context.Context, nc *nats.Conn, stream, filter string, seq uint64) (Message, error) {
 	return get(ctx, nc, stream, request{Seq: max(seq, 1), Next: filter})
+}
+
+// Since returns the first message stored at or after a point in time that matches
+// filter, or [ErrNone].
+func Since(ctx context.Context, nc *nats.Conn, stream, filter string, at time.Time) (Message, error) {
+	at = at.UTC()
+	return get(ctx, nc, stream, request{Time: &at, Next: filter})
 }
 
 func get(ctx context.Context, nc *nats.Conn, stream string, req request) (Message, error) {

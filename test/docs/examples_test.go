@@ -13,11 +13,11 @@ import (
 	"github.com/voicerouter/voicerouter/signal"
 )
 
-func exampleKey(t testing.TB) identity.PrivateKey {
-	t.Helper()
+func exampleKey(tb testing.TB) identity.PrivateKey {
+	tb.Helper()
 	var key identity.PrivateKey
-	if err := key.UnmarshalJSON(example(t, "key")); err != nil {
-		t.Fatal(err)
+	if err := key.UnmarshalJSON(example(tb, "key")); err != nil {
+		tb.Fatal(err)
 	}
 	return key
 }
@@ -191,16 +191,45 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// TestSyncedMessages reads the messages in the example of a sync answer, which are
+// signed with the key of the worked example.
+func TestSyncedMessages(t *testing.T) {
+	t.Parallel()
+	var response signal.SyncResponse
+	if err := json.Unmarshal(example(t, "sync response"), &response); err != nil {
+		t.Fatal(err)
+	}
+	if len(response.Messages) == 0 {
+		t.Fatal("want a message")
+	}
+	for _, synced := range response.Messages {
+		envelope, err := identity.ParseEnvelope(synced.Payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := envelope.Verify([]identity.PublicKey{exampleKey(t).Public()}); err != nil {
+			t.Error(err)
+		}
+		m, err := signal.Decode(envelope.Payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, got := synced.Type, string(m.Type); want != got {
+			t.Errorf("type of message %d: want %s, got %s", synced.Seq, want, got)
+		}
+	}
+}
+
 // canonical returns a JSON text with its members in order and without space.
-func canonical(t testing.TB, text []byte) string {
-	t.Helper()
+func canonical(tb testing.TB, text []byte) string {
+	tb.Helper()
 	var v any
 	if err := json.Unmarshal(text, &v); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	out, err := json.Marshal(v, json.Deterministic(true))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(out)
 }

@@ -124,6 +124,19 @@ func TestArchitectureFiles(t *testing.T) {
 	}
 }
 
+var target = regexp.MustCompile("`make ([a-z]+)`")
+
+// TestMakeTargets looks for the targets that the guide for contributors names.
+func TestMakeTargets(t *testing.T) {
+	t.Parallel()
+	makefile := read(t, "Makefile")
+	for _, m := range target.FindAllStringSubmatch(read(t, "CONTRIBUTING.md"), -1) {
+		if !strings.Contains(makefile, "\n"+m[1]+":") {
+			t.Errorf("CONTRIBUTING.md names make %s: the Makefile has no such target", m[1])
+		}
+	}
+}
+
 var recordName = regexp.MustCompile(`^(\d{4})-[a-z0-9-]+\.md$`)
 
 // TestDecisionRecords checks the numbers and the parts of the decision records.

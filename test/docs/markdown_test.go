@@ -15,26 +15,26 @@ import (
 // root is the directory of the module.
 const root = "../.."
 
-func read(t testing.TB, path string) string {
-	t.Helper()
+func read(tb testing.TB, path string) string {
+	tb.Helper()
 	b, err := os.ReadFile(filepath.Join(root, path))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(b)
 }
 
-func protocol(t testing.TB) string {
-	t.Helper()
-	return read(t, "docs/protocol.md")
+func protocol(tb testing.TB) string {
+	tb.Helper()
+	return read(tb, "docs/protocol.md")
 }
 
 // documents lists the Markdown files of the repository.
-func documents(t testing.TB) []string {
-	t.Helper()
+func documents(tb testing.TB) []string {
+	tb.Helper()
 	list, err := filepath.Glob(filepath.Join(root, "*.md"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	err = filepath.WalkDir(filepath.Join(root, "docs"), func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && strings.HasSuffix(path, ".md") {
@@ -43,50 +43,50 @@ func documents(t testing.TB) []string {
 		return err
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for i := range list {
 		if list[i], err = filepath.Rel(root, list[i]); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return list
 }
 
 // example returns the code block behind the comment "example: name".
-func example(t testing.TB, name string) []byte {
-	t.Helper()
-	text := after(t, "<!-- example: "+name+" -->\n")
+func example(tb testing.TB, name string) []byte {
+	tb.Helper()
+	text := after(tb, "<!-- example: "+name+" -->\n")
 	_, text, opened := strings.Cut(text, "\n") // the fence
 	body, _, closed := strings.Cut(text, "\n```")
 	if !opened || !closed {
-		t.Fatalf("docs/protocol.md: no code block behind the comment of example %q", name)
+		tb.Fatalf("docs/protocol.md: no code block behind the comment of example %q", name)
 	}
 	return []byte(body)
 }
 
 // table returns the rows of the table behind the comment "table: name", without
 // its head.
-func table(t testing.TB, name string) [][]string {
-	t.Helper()
-	return rows(t, name, after(t, "<!-- table: "+name+" -->\n"))
+func table(tb testing.TB, name string) [][]string {
+	tb.Helper()
+	return rows(tb, name, after(tb, "<!-- table: "+name+" -->\n"))
 }
 
-func after(t testing.TB, mark string) string {
-	t.Helper()
-	before, text, ok := strings.Cut(protocol(t), mark)
+func after(tb testing.TB, mark string) string {
+	tb.Helper()
+	before, text, ok := strings.Cut(protocol(tb), mark)
 	if !ok {
-		t.Fatalf("docs/protocol.md: want %q", mark)
+		tb.Fatalf("docs/protocol.md: want %q", mark)
 	}
 	if strings.Contains(text, mark) || strings.Contains(before, mark) {
-		t.Fatalf("docs/protocol.md: %q occurs twice", mark)
+		tb.Fatalf("docs/protocol.md: %q occurs twice", mark)
 	}
 	return text
 }
 
 // rows returns the rows of the first table in text.
-func rows(t testing.TB, name, text string) [][]string {
-	t.Helper()
+func rows(tb testing.TB, name, text string) [][]string {
+	tb.Helper()
 	text = strings.TrimLeft(text, "\n")
 	var out [][]string
 	width := 0
@@ -102,27 +102,38 @@ func rows(t testing.TB, name, text string) [][]string {
 			width = len(cells)
 		}
 		if len(cells) != width {
-			t.Fatalf("table %q: %d cells, want %d: %s", name, len(cells), width, line)
+			tb.Fatalf("table %q: %d cells, want %d: %s", name, len(cells), width, line)
 		}
 		if i > 1 { // behind head and ruler
 			out = append(out, cells)
 		}
 	}
 	if len(out) == 0 {
-		t.Fatalf("table %q has no rows", name)
+		tb.Fatalf("table %q has no rows", name)
 	}
 	return out
 }
 
 // section returns the text below a heading, up to the next one.
-func section(t testing.TB, heading string) string {
-	t.Helper()
-	_, text, ok := strings.Cut(protocol(t), "\n"+heading+"\n")
+func section(tb testing.TB, heading string) string {
+	tb.Helper()
+	_, text, ok := strings.Cut(protocol(tb), "\n"+heading+"\n")
 	if !ok {
-		t.Fatalf("docs/protocol.md: want heading %q", heading)
+		tb.Fatalf("docs/protocol.md: want heading %q", heading)
 	}
 	text, _, _ = strings.Cut(text, "\n#")
 	return text
+}
+
+// tableIn returns the rows of the first table below a heading.
+func tableIn(tb testing.TB, heading string) [][]string {
+	tb.Helper()
+	text := section(tb, heading)
+	i := strings.Index(text, "\n|")
+	if i < 0 {
+		tb.Fatalf("docs/protocol.md: want a table below %q", heading)
+	}
+	return rows(tb, heading, text[i+1:])
 }
 
 var quoted = regexp.MustCompile("`([^`]+)`")
@@ -137,13 +148,13 @@ func code(s string) []string {
 }
 
 // names returns the first code of the first cell of every row.
-func names(t testing.TB, rows [][]string) []string {
-	t.Helper()
+func names(tb testing.TB, rows [][]string) []string {
+	tb.Helper()
 	var out []string
 	for _, row := range rows {
 		words := code(row[0])
 		if len(words) != 1 {
-			t.Fatalf("first cell %q: want one name in backticks", row[0])
+			tb.Fatalf("first cell %q: want one name in backticks", row[0])
 		}
 		out = append(out, words[0])
 	}
@@ -160,19 +171,19 @@ func texts[S ~string](list []S) []string {
 }
 
 // same reports names that one list has and the other lacks.
-func same(t testing.TB, what string, want, got []string) {
-	t.Helper()
+func same(tb testing.TB, what string, want, got []string) {
+	tb.Helper()
 	for _, s := range want {
 		if !slices.Contains(got, s) {
-			t.Errorf("%s: the document lacks %q", what, s)
+			tb.Errorf("%s: the document lacks %q", what, s)
 		}
 	}
 	for _, s := range got {
 		if !slices.Contains(want, s) {
-			t.Errorf("%s: the code knows no %q", what, s)
+			tb.Errorf("%s: the code knows no %q", what, s)
 		}
 	}
-	if len(got) != len(want) && !t.Failed() {
-		t.Errorf("%s: want %d entries, got %d: %q", what, len(want), len(got), got)
+	if len(got) != len(want) && !tb.Failed() {
+		tb.Errorf("%s: want %d entries, got %d: %q", what, len(want), len(got), got)
 	}
 }

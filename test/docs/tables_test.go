@@ -130,7 +130,7 @@ func TestSubjects(t *testing.T) {
 	same(t, "subjects", []string{
 		subjects.Voice(self, typ), subjects.Inbox(self, typ), "live." + subjects.Inbox(self, typ), subjects.Sync(self),
 		subjects.State(key), subjects.Timer(key), subjects.Timeout(key), subjects.Rejected(reason, self),
-	}, names(t, rows(t, "subjects", strings.TrimLeft(section(t, "## Subjects"), "\n"))))
+	}, names(t, tableIn(t, "## Subjects")))
 
 	known := []string{
 		subjects.StreamIn, subjects.StreamOut, subjects.ConsumerRouter, subjects.ConsumerTimeouts, subjects.AppConsumer(self),

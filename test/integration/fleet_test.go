@@ -293,3 +293,26 @@ func TestSyncReply(t *testing.T) {
 		t.Errorf("an answer was stored: %v", info.State.Subjects)
 	}
 }
+
+// TestSyncEnded: an answer names the calls that are over, those too that the
+// asker ended himself: his own stop is not in his inbox.
+func TestSyncEnded(t *testing.T) {
+	w := newWorld(t, brokertest.Options{})
+	w.fleet(nil)
+	w.route("c1", nil)
+	w.route("c2", nil)
+	op, cu := w.endpoint(operator), w.endpoint(customer)
+	for _, cid := range []string{"c1", "c2"} {
+		op.say(signal.Start, cid, "k", nil)
+		cu.expect(signal.Start, "k")
+	}
+	cu.say(signal.Stop, "c1", "k", nil)
+	op.expect(signal.Stop, "k")
+	page, _ := ask[signal.SyncResponse](t, cu.nc, subjects.Sync(customer), signal.SyncRequest{})
+	if len(page.Messages) != 2 || len(page.Ended) != 1 || page.Ended[0].CID != "c1" {
+		t.Errorf("%d messages, ended %v; want 2 and the call on c1", len(page.Messages), page.Ended)
+	}
+	if again, _ := ask[signal.SyncResponse](t, cu.nc, subjects.Sync(customer), signal.SyncRequest{Since: page.Upto + 1000}); again.Upto >= page.Upto+1000 {
+		t.Errorf("asked since beyond the end of the stream, answered upto %d", again.Upto)
+	}
+}

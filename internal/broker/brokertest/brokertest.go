@@ -5,6 +5,7 @@ package brokertest
 import (
 	"context"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -161,6 +162,21 @@ func (b *Broker) Admin(tb testing.TB, opts ...nats.Option) *nats.Conn {
 func (b *Broker) Identity(tb testing.TB, name string, opts ...nats.Option) *nats.Conn {
 	tb.Helper()
 	return b.connect(tb, append(b.Get(tb, name).Options(), opts...))
+}
+
+// SeedFile returns a file with the nkey seed of a user of the account ROUTER
+// (broker.UserRouter and so on), for programs that read one.
+func (b *Broker) SeedFile(tb testing.TB, user string) string {
+	tb.Helper()
+	seed, err := b.roles[user].Seed()
+	if err != nil {
+		tb.Fatalf("seed of %s: %v", user, err)
+	}
+	name := filepath.Join(tb.TempDir(), user+".nk")
+	if err := os.WriteFile(name, seed, 0o600); err != nil {
+		tb.Fatalf("seed of %s: %v", user, err)
+	}
+	return name
 }
 
 // Get returns the generated identity with this name.
