@@ -299,7 +299,7 @@ func checkDecision(t fatalist, s *State, e Event, d Decision) {
 	if err != nil {
 		t.Fatalf("Next does not decode: %v\n%s", err, b)
 	}
-	normal := d.Next.clone()
+	normal := snapshot(d.Next)
 	normal.normalize()
 	if diff := cmp.Diff(*normal, back, cmp.Comparer(sameID)); diff != "" {
 		t.Fatalf("decode(encode(Next)) differs (-want +got):\n%s", diff)

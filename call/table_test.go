@@ -16,6 +16,7 @@ const (
 	inActiveAlone   = inRinging + "; customer/k1 accept m peer=answer"
 	inActiveUnnamed = inRinging + "; customer/k2 ringing m; customer accept m peer=answer"
 	inEnded         = inRinging + "; operator/o1 stop m"
+	inHungUp        = inActiveAlone + "; customer/k1 stop m"
 	inGlareLost     = inRinging + "; customer/k1 start z"
 	// A second call is live, m is past.
 	inNextCall = inEnded + "; operator/o1 start n peer=offer2"
@@ -83,6 +84,9 @@ func TestCallIDFirst(t *testing.T) {
 		{"ringing/update,past call_id", inNextCall, "operator/o1 update m", "nothing"},
 		{"ringing/setup,past call_id", inNextCall, "operator/o1 setup m", "nothing"},
 		{"ringing/error,past call_id", inNextCall, "operator/o1 error m", "nothing"},
+		{"ringing/ringing,past call_id, its side hung up", inHungUp + "; operator/o1 start n", "customer/k2 ringing m", "applied; -> customer stop m reason=answered_elsewhere; = ringing n past=m:hangup"},
+		{"ringing/ringing,past call_id, the other side hung up", inHungUp + "; operator/o1 start n", "operator/o2 ringing m", "nothing"},
+		{"none/ringing,past call_id, tombstone", "customer/k1 stop m", "customer/k1 ringing m", "nothing"},
 		{"none/accept,never seen", inNone, "customer/k1 accept m", "refused unknown_call; -> customer error m code=unknown_call ref=j1; -> customer stop m reason=error; = none"},
 		{"ringing/accept,never seen", inRinging, "customer/k1 accept z", "refused unknown_call; -> customer error z code=unknown_call ref=j2; -> customer stop z reason=error; = ringing m"},
 		{"active/ringing,never seen", inActiveAlone, "customer/k1 ringing z", "refused unknown_call; -> customer error z code=unknown_call ref=j3; = active m winner=k1"},
@@ -232,6 +236,22 @@ func TestActive(t *testing.T) {
 		{"active/anything else/summary,winner", inActive, "customer/k1 summary m", wrongRole("customer")},
 		{"active/anything else/setup", inActive, "operator/o1 setup m", wrongRole("operator")},
 		{"active/anything else/error", inActive, "customer/k1 error m", wrongRole("customer")},
+	})
+}
+
+// TestEndedByCallee holds the row of ended that depends on who ended the call:
+// nothing has told the callee's other devices.
+func TestEndedByCallee(t *testing.T) {
+	t.Parallel()
+	byCaller := inActiveAlone + "; operator/o1 stop m"
+	runRows(t, []row{
+		{"ended/ringing,other device of B", inHungUp, "customer/k2 ringing m", "applied; -> customer stop m reason=answered_elsewhere; = ended m winner=k1 reason=hangup by=customer past=m:hangup"},
+		{"ended/ringing,other device of B, later", inHungUp + "; wait 11m", "customer/k2 ringing m", "applied; -> customer stop m reason=answered_elsewhere; = ended m winner=k1 reason=hangup by=customer"},
+		{"ended/ringing,winner", inHungUp, "customer/k1 ringing m", "nothing"},
+		{"ended/ringing,A", inHungUp, "operator/o2 ringing m", "nothing"},
+		{"ended/ringing,A hung up", byCaller, "customer/k2 ringing m", "nothing"},
+		{"ended/ringing,B refused", inRinging + "; customer/k1 stop m", "customer/k2 ringing m", "nothing"},
+		{"ended/ringing,timeout", inActiveAlone + "; timeout m 2", "customer/k2 ringing m", "nothing"},
 	})
 }
 

@@ -146,12 +146,10 @@ func signingInput(protected, payload string) []byte {
 // jsonFault says what is wrong with a JSON text without quoting it: the text may
 // be private.
 func jsonFault(err error) string {
-	var syntactic *jsontext.SyntacticError
-	if errors.As(err, &syntactic) {
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		return fmt.Sprintf("JSON error at byte %d", syntactic.ByteOffset)
 	}
-	var semantic *json.SemanticError
-	if errors.As(err, &semantic) {
+	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
 		return fmt.Sprintf("unknown member or wrong JSON type at byte %d", semantic.ByteOffset)
 	}
 	return "JSON ends too early"

@@ -40,7 +40,7 @@ func (r *Router) create(ctx context.Context, req CreateRequest) (CreateResponse,
 	if req.TTL > 0 {
 		req.ExpiresAt = r.opts.Now().UTC().Add(time.Duration(req.TTL) * time.Second).Truncate(time.Second)
 	}
-	data, err := req.Route.Encode()
+	data, err := req.Encode()
 	if err != nil {
 		return CreateResponse{}, badRequest("route: %v", err)
 	}

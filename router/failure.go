@@ -38,12 +38,11 @@ const (
 )
 
 func classify(err error) failure {
-	var bad errPoison
-	if errors.As(err, &bad) {
+	if _, bad := errors.AsType[errPoison](err); bad {
 		return poison
 	}
-	var api *jetstream.APIError
-	if !errors.As(err, &api) {
+	api, refused := errors.AsType[*jetstream.APIError](err)
+	if !refused {
 		if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadHeaderMsg) || errors.Is(err, nats.ErrBadSubject) {
 			return poison
 		}
@@ -56,6 +55,7 @@ func classify(err error) failure {
 		return starved
 	case codeMessageTooLarge, codeHeaderTooLarge, codeRollup, codeBatchTooLarge:
 		return poison
+	default:
 	}
 	if api.Code >= 400 && api.Code < 500 && api.Code != 404 && api.Code != 408 && api.Code != 409 && api.Code != 429 && !retryable(api.ErrorCode) {
 		return poison

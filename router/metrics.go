@@ -94,6 +94,7 @@ func (j *job) kind() string {
 		return "timeout"
 	case call.ForcedEnd:
 		return "forced_end"
+	case call.Message:
 	}
 	if t, ok := signal.ParseType(j.subjectType); ok {
 		return string(t)

@@ -28,6 +28,8 @@ type Options struct {
 	Directory identity.Directory
 	// Policy holds the limits of calls.
 	Policy call.Policy
+	// Limits bound what one identity may send.
+	Limits Limits
 	// MaxMessageAge is how long before the broker received it a message may have
 	// been issued; default 5 min.
 	MaxMessageAge time.Duration
@@ -63,6 +65,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MaxMessageAge <= 0 {
 		o.MaxMessageAge = 5 * time.Minute
 	}
+	o.Limits = o.Limits.withDefaults()
 	if o.Batch <= 0 {
 		o.Batch = 256
 	}

@@ -131,7 +131,9 @@ func (r *Router) flush(ctx context.Context) error {
 	return nil
 }
 
-func (r *Router) verifier() verifier { return verifier{opts: &r.opts, metrics: r.metrics} }
+func (r *Router) verifier() verifier {
+	return verifier{opts: &r.opts, metrics: r.metrics, limiter: newLimiter(r.opts.Limits), log: r.log}
+}
 
 func (r *Router) worker() (*worker, error) {
 	ledger, err := newLedger(r.opts.Conn, r.js, max(1, r.opts.Cache/r.opts.Lanes), r.metrics)
@@ -144,7 +146,7 @@ func (r *Router) worker() (*worker, error) {
 		log:       r.log,
 		metrics:   r.metrics,
 		ledger:    ledger,
-		routes:    routes{nc: r.opts.Conn, js: r.js, directory: r.opts.Directory, log: r.opts.Logger},
+		routes:    routes{nc: r.opts.Conn, js: r.js, directory: r.opts.Directory, log: r.log},
 		outbound:  outbound{opts: &r.opts, rejects: r.rejects},
 		deferrals: r.deferrals,
 		ackFloor:  &r.ackFloor,

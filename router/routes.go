@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -28,7 +27,7 @@ type routes struct {
 	nc        *nats.Conn
 	js        jetstream.JetStream
 	directory identity.Directory
-	log       *slog.Logger
+	log       logger
 }
 
 // load gives every group that needs one its route. A miss on a replica is read
@@ -133,7 +132,7 @@ func (r routes) check(ctx context.Context, g *group) {
 }
 
 func (r routes) broken(cid string, err error) {
-	r.log.Error("route cannot be used: calls on it are refused with route_invalid until it is mended",
+	r.log.limited("route cannot be used: calls on it are refused with route_invalid until it is mended",
 		"bucket", subjects.BucketRoutes, "key", cid, "error", err)
 }
 

@@ -92,11 +92,11 @@ func answer[Q, A any](ctx context.Context, r *Router, do func(context.Context, Q
 				body, err = json.Marshal(a)
 			}
 		}
-		var refused *serviceError
+		refused, wrong := errors.AsType[*serviceError](err)
 		switch {
 		case err == nil:
 			err = req.Respond(body)
-		case errors.As(err, &refused):
+		case wrong:
 			err = req.Error(refused.code, refused.text, nil)
 		default:
 			r.log.limited("request not answered", "subject", req.Subject(), "error", err)

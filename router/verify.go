@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/identity"
@@ -27,6 +28,8 @@ type rechecker interface {
 type verifier struct {
 	opts    *Options
 	metrics *metrics
+	limiter *limiter
+	log     logger
 }
 
 // verify fills in job after job, in parallel.
@@ -37,8 +40,7 @@ func (v verifier) verify(ctx context.Context, jobs []*job) {
 			return
 		}
 		err := v.one(ctx, j)
-		var refusal *signal.Refusal
-		if errors.As(err, &refusal) {
+		if refusal, ok := errors.AsType[*signal.Refusal](err); ok {
 			j.refusal, j.key = refusal, ""
 			if j.stops() && !j.sender.IsZero() {
 				j.key = j.event.Msg.CID // whether it is stopped, its call decides
@@ -59,19 +61,31 @@ func (v verifier) one(ctx context.Context, j *job) error {
 		return refused(signal.CodeUnknownIdentity, "the subject names no identity")
 	}
 	j.signer = identity.Router
+	typ, ok := signal.ParseType(j.subjectType)
 
+	sender, err := v.look(ctx, self)
+	if err != nil {
+		return err
+	}
+	limit := within
+	if j.event.Delivery == 1 {
+		limit = v.limiter.take(self, sender.Role, typ, j.event.At)
+	}
+	if limit == silent {
+		return errRateLimited
+	}
 	envelope, err := identity.ParseEnvelope(j.raw)
 	if err != nil {
 		return envelopeRefusal(err)
 	}
-	sender, err := v.authenticate(ctx, self, envelope)
-	if err != nil {
+	if sender, err = v.authenticate(ctx, self, sender, envelope); err != nil {
 		return err
 	}
 	j.sender = self
 	v.address(j, envelope.Payload)
-
-	typ, ok := signal.ParseType(j.subjectType)
+	if limit == over {
+		return errRateLimited
+	}
 	if !ok {
 		return refused(signal.CodeUnknownType, "the last token of the subject is no message type")
 	}
@@ -92,30 +106,18 @@ func (v verifier) one(ctx context.Context, j *job) error {
 	return v.route(ctx, j, sender.Role)
 }
 
-// authenticate returns the record of the sender once the signature is verified.
-func (v verifier) authenticate(ctx context.Context, self identity.ID, envelope identity.Envelope) (identity.Record, error) {
+var errRateLimited = refused(signal.CodeRateLimited, "too many messages or starts: slow down; stop and busy are never limited")
+
+// look finds the record of the sender.
+func (v verifier) look(ctx context.Context, self identity.ID) (identity.Record, error) {
 	record, err := v.opts.Directory.Lookup(ctx, self)
-	if err == nil {
-		err = envelope.Verify(record.Keys)
-		if r, ok := v.opts.Directory.(rechecker); ok && errors.Is(err, identity.ErrUnknownKey) {
-			if record, err = r.Recheck(ctx, self); err == nil {
-				err = envelope.Verify(record.Keys)
-			}
-		}
-	}
 	switch {
 	case err == nil && record.Revoked:
 		return record, refused(signal.CodeRevoked, "the identity is revoked")
-	case err == nil:
-		return record, nil
-	case errors.Is(err, identity.ErrUnknownKey):
-		return record, refused(signal.CodeUnknownKey, "the sender has no key with the kid of the header")
-	case errors.Is(err, identity.ErrSignature):
-		return record, refused(signal.CodeBadSignature, "the signature does not verify")
 	case errors.Is(err, identity.ErrUnknown):
 		return record, refused(signal.CodeUnknownIdentity, "the sender is not in the directory")
 	case errors.Is(err, identity.ErrRecord):
-		v.opts.Logger.Error("identity record is broken: its owner cannot speak until it is mended",
+		v.log.limited("identity record is broken: its owner cannot speak until it is mended",
 			"bucket", subjects.BucketIdentities, "key", self.String(), "error", err)
 		return record, refused(signal.CodeUnknownIdentity, "the sender is not in the directory")
 	default:
@@ -123,32 +125,56 @@ func (v verifier) authenticate(ctx context.Context, self identity.ID, envelope i
 	}
 }
 
+// authenticate verifies the signature with the keys of the record, read anew if
+// it lacks the key that the envelope names.
+func (v verifier) authenticate(ctx context.Context, self identity.ID, record identity.Record, envelope identity.Envelope) (identity.Record, error) {
+	err := envelope.Verify(record.Keys)
+	if r, ok := v.opts.Directory.(rechecker); ok && errors.Is(err, identity.ErrUnknownKey) {
+		if record, err = r.Recheck(ctx, self); err != nil {
+			return record, err
+		}
+		if record.Revoked {
+			return record, refused(signal.CodeRevoked, "the identity is revoked")
+		}
+		err = envelope.Verify(record.Keys)
+	}
+	switch {
+	case errors.Is(err, identity.ErrUnknownKey):
+		return record, refused(signal.CodeUnknownKey, "the sender has no key with the kid of the header")
+	case err != nil:
+		return record, refused(signal.CodeBadSignature, "the signature does not verify")
+	default:
+		return record, nil
+	}
+}
+
 // address reads, as far as possible, what an answer to the sender needs, from a
 // payload whose other claims may be wrong.
 func (v verifier) address(j *job, payload []byte) {
-	var c struct {
-		Sub    string `json:"sub"`
-		JTI    string `json:"jti"`
-		CID    string `json:"cid"`
-		CallID string `json:"call_id"`
-	}
-	if json.Unmarshal(payload, &c) != nil {
+	var claims map[string]jsontext.Value
+	if json.Unmarshal(payload, &claims) != nil {
 		return
 	}
-	if sub, err := identity.ParseID(c.Sub); err == nil {
+	read := func(name string) (text string) {
+		if json.Unmarshal(claims[name], &text) != nil {
+			return ""
+		}
+		return text
+	}
+	if sub, err := identity.ParseID(read("sub")); err == nil {
 		if _, ours := v.opts.Proxies[sub]; ours {
 			j.signer = sub
 		}
 	}
 	m := &j.event.Msg
-	if len(c.JTI) <= signal.MaxJTI {
-		m.JTI = c.JTI
+	if jti := read("jti"); len(jti) <= signal.MaxJTI {
+		m.JTI = jti
 	}
-	if subjects.ValidCID(c.CID) {
-		m.CID = c.CID
+	if cid := read("cid"); subjects.ValidCID(cid) {
+		m.CID = cid
 	}
-	if subjects.ValidCallID(c.CallID) {
-		m.CallID = c.CallID
+	if callID := read("call_id"); subjects.ValidCallID(callID) {
+		m.CallID = callID
 	}
 }
 

@@ -157,12 +157,10 @@ func refuse(code Code, format string, args ...any) *Refusal {
 
 // fault says what is wrong with a JSON text without quoting it.
 func fault(err error) string {
-	var semantic *json.SemanticError
-	if errors.As(err, &semantic) && semantic.JSONPointer != "" {
+	if semantic, ok := errors.AsType[*json.SemanticError](err); ok && semantic.JSONPointer != "" {
 		return fmt.Sprintf("claims: wrong JSON type at %.80s", semantic.JSONPointer)
 	}
-	var syntactic *jsontext.SyntacticError
-	if errors.As(err, &syntactic) {
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		return fmt.Sprintf("claims: JSON error at byte %d", syntactic.ByteOffset)
 	}
 	return "claims: want one JSON object"

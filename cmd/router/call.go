@@ -37,7 +37,11 @@ func ask[Q, A any](cmd *cobra.Command, t *target, subject string, request Q) (an
 		return answer, usageError{err}
 	}
 	err = t.session(cmd, func(ctx context.Context, nc *nats.Conn) error {
-		reply, err := nc.RequestWithContext(ctx, subject, body)
+		var reply *nats.Msg
+		err := patiently(ctx, func() (err error) {
+			reply, err = nc.RequestWithContext(ctx, subject, body)
+			return err
+		})
 		switch {
 		case errors.Is(err, nats.ErrNoResponders):
 			return fmt.Errorf("%s: no router answers at %s: is one running, and is this credential one of its account?", subject, nc.ConnectedUrlRedacted())

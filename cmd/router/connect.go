@@ -84,6 +84,25 @@ func (t *target) flags(f *pflag.FlagSet) {
 	f.DurationVar(&t.timeout, "timeout", 10*time.Second, "how long to wait for an answer")
 }
 
+// reloadTime is longer than a server takes to reload its users.
+const reloadTime = 250 * time.Millisecond
+
+// patiently does something once more if it was refused in a way in which a
+// server refuses while it reloads its configuration: it turns away whoever is
+// just connecting, and for a moment nobody answers requests.
+func patiently(ctx context.Context, do func() error) error {
+	err := do()
+	if !errors.Is(err, nats.ErrAuthorization) && !errors.Is(err, nats.ErrNoResponders) {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return err
+	case <-time.After(reloadTime):
+		return do()
+	}
+}
+
 // session runs do with a connection and a context that ends with the timeout, or
 // when the server refuses something to this credential: a request that is not
 // permitted is never answered.
@@ -108,7 +127,11 @@ func (t *target) session(cmd *cobra.Command, do func(context.Context, *nats.Conn
 	if t.inboxPrefix != "" {
 		opts = append(opts, nats.CustomInboxPrefix(t.inboxPrefix))
 	}
-	nc, err := nats.Connect(url, opts...)
+	var nc *nats.Conn
+	err = patiently(ctx, func() (err error) {
+		nc, err = nats.Connect(url, opts...)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("connect to NATS at %s: %w", redacted(url), err)
 	}

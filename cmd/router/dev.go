@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -103,17 +104,30 @@ func (d *development) work(cmd *cobra.Command, box *sandbox, log *slog.Logger) e
 		defer web.stop()
 	}
 	ctx, cancel := context.WithCancel(ctx)
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
 	defer cancel()
-	followed := make(chan struct{})
-	go func() {
-		defer close(followed)
-		box.followIdentities(ctx, log)
-	}()
-	defer func() { cancel(); <-followed }()
-	if _, err := fmt.Fprint(cmd.OutOrStdout(), box.guide()); err != nil {
-		return err
-	}
+	helpers.Go(func() { box.followIdentities(ctx, log) })
+	helpers.Go(func() {
+		if awaitReady(ctx, r) {
+			fmt.Fprint(cmd.OutOrStdout(), box.guide())
+		}
+	})
 	return runWorker(ctx, r, 25*time.Second, log)
+}
+
+// awaitReady waits until r can work; false means that ctx ended first.
+func awaitReady(ctx context.Context, r *router.Router) bool {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for r.Ready() != nil {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
 }
 
 // sandbox is a provisioned embedded server with keys for everybody.

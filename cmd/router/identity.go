@@ -32,7 +32,11 @@ commands need a credential that may write that bucket (admin).`
 // directory opens the bucket of identities.
 func (t *target) directory(cmd *cobra.Command, do func(context.Context, jetstream.JetStream, jetstream.KeyValue) error) error {
 	return t.withJetStream(cmd, func(ctx context.Context, js jetstream.JetStream) error {
-		kv, err := js.KeyValue(ctx, subjects.BucketIdentities)
+		var kv jetstream.KeyValue
+		err := patiently(ctx, func() (err error) {
+			kv, err = js.KeyValue(ctx, subjects.BucketIdentities)
+			return err
+		})
 		if errors.Is(err, jetstream.ErrBucketNotFound) {
 			return fmt.Errorf("bucket %s does not exist: run \"router provision\"", subjects.BucketIdentities)
 		}
@@ -140,7 +144,7 @@ func (n *newIdentity) store(ctx context.Context, js jetstream.JetStream, kv jets
 		return err
 	}
 	if record.Role == identity.RoleApp { // first: who can connect as an app finds its durable
-		if err := provision.EnsureApp(ctx, js, n.id); err != nil {
+		if err := patiently(ctx, func() error { return provision.EnsureApp(ctx, js, n.id) }); err != nil {
 			return err
 		}
 	}
@@ -188,7 +192,11 @@ func newIdentityListCommand(t *target) *cobra.Command {
 // readIdentities reads the whole directory, sorted; entries that are broken are
 // reported and left out.
 func readIdentities(ctx context.Context, kv jetstream.KeyValue, skipped func(key string, err error)) ([]listed, error) {
-	w, err := kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	var w jetstream.KeyWatcher
+	err := patiently(ctx, func() (err error) {
+		w, err = kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read bucket %s: %w", kv.Bucket(), err)
 	}

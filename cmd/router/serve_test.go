@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -28,7 +29,9 @@ type serveProcess struct {
 
 func startServe(t *testing.T, env ...string) *serveProcess {
 	t.Helper()
-	p := &serveProcess{cmd: exec.CommandContext(t.Context(), os.Args[0], "serve")}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // the log ends with the process, and the wait with it
+	t.Cleanup(cancel)
+	p := &serveProcess{cmd: exec.CommandContext(ctx, os.Args[0], "serve")}
 	p.cmd.Env = append([]string{asRouter + "=1", "PATH=" + os.Getenv("PATH"), "ROUTER_HTTP_ADDR=127.0.0.1:0"}, env...)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
@@ -42,13 +45,13 @@ func startServe(t *testing.T, env ...string) *serveProcess {
 	return p
 }
 
-// await reads the log up to the line that matches and returns its submatches.
+// await reads the log until a line matches and returns its submatches.
 func (p *serveProcess) await(t *testing.T, pattern string) []string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
-	for p.lines.Scan() {
+	for more := true; more; more = p.lines.Scan() {
 		p.log.WriteString(p.lines.Text() + "\n")
-		if m := re.FindStringSubmatch(p.lines.Text()); m != nil {
+		if m := re.FindStringSubmatch(p.log.String()); m != nil {
 			return m
 		}
 	}
@@ -81,7 +84,7 @@ func TestServeDrainsOnSIGTERM(t *testing.T) {
 	}
 	p := startServe(t, "ROUTER_NATS_URL="+b.URL(), "ROUTER_NATS_NKEY_FILE="+b.SeedFile(t, broker.UserRouter), "ROUTER_PROXY_KEYS="+keys)
 	base := "http://" + p.await(t, `msg="serving HTTP" address=(\S+)`)[1]
-	awaitReady(t, base+"/readyz")
+	awaitStatusOK(t, base+"/readyz")
 	for path, want := range map[string]string{"/livez": "ok", "/version": `"go":`, "/metrics": "go_goroutines"} {
 		if code, body := get(t, base+path); code != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("%s: want 200 with %q, got %d %s", path, want, code, body)
@@ -128,8 +131,8 @@ func TestServeWaitsForTheServer(t *testing.T) {
 	}
 }
 
-// awaitReady asks until the answer is 200.
-func awaitReady(t *testing.T, url string) {
+// awaitStatusOK asks until the answer is 200.
+func awaitStatusOK(t *testing.T, url string) {
 	t.Helper()
 	deadline := time.After(15 * time.Second)
 	for {

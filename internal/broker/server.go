@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -145,13 +147,22 @@ func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 
 // SetIdentities replaces the users of the account VOICE: it writes the
 // configuration anew and reloads it. Connections of identities that are gone, or
-// whose nkey changed, are closed by the server; all others stay. After an error
-// the server runs on as before.
+// whose nkey changed, are closed by the server; all others stay, but for those
+// that are just being opened: a reload refuses them, and they must try again. So
+// must requests that meet a reload: for a moment nobody may answer them. Nothing
+// is reloaded if nothing changed. After an error the server runs on as
+// before.
 func (s *Server) SetIdentities(identities []Endpoint) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	identities = slices.SortedFunc(slices.Values(identities), func(a, b Endpoint) int {
+		return strings.Compare(a.ID.String(), b.ID.String())
+	})
+	if slices.Equal(identities, s.cfg.Identities) {
+		return nil
+	}
 	before := s.cfg
-	s.cfg.Identities = append([]Endpoint(nil), identities...)
+	s.cfg.Identities = identities
 	so, err := s.load()
 	if err == nil {
 		err = s.srv.ReloadOptions(so)

@@ -35,6 +35,9 @@ type cast struct {
 	operator, phone, tablet *device
 }
 
+// firstCall is the call_id of most scenes.
+const firstCall = "call-1"
+
 // to is where everybody sends: the proxy.
 var to = proxy.String()
 
@@ -45,21 +48,21 @@ func (c *cast) start(cid, callID string) func() error {
 }
 
 // rings lets devices hear the start and say that they ring.
-func (c *cast) rings(ctx context.Context, cid, callID string, devices ...*device) func() error {
+func (c *cast) rings(ctx context.Context, cid string, devices ...*device) func() error {
 	return func() error {
 		for _, d := range devices {
-			m, err := d.expect(ctx, cid, signal.Start, callID)
+			m, err := d.expect(ctx, cid, signal.Start, firstCall)
 			if err != nil {
 				return err
 			}
 			if m.Issuer != proxy || m.PeerInfo != offer {
 				return fmt.Errorf("start came from %s with %d bytes of SDP, want %s and %d", m.Issuer, len(m.PeerInfo), proxy, len(offer))
 			}
-			if err := d.voice.Ringing(to, cid, callID); err != nil {
+			if err := d.voice.Ringing(to, cid, firstCall); err != nil {
 				return err
 			}
 		}
-		return c.operator.hears(ctx, cid, signal.Ringing, callID)()
+		return c.operator.hears(ctx, cid, signal.Ringing, firstCall)()
 	}
 }
 
@@ -75,12 +78,12 @@ func (d *device) stops(ctx context.Context, cid, callID string, reason signal.Re
 }
 
 // answers lets a device accept and the operator hear it.
-func (c *cast) answers(ctx context.Context, cid, callID string, d *device) func() error {
+func (c *cast) answers(ctx context.Context, cid string, d *device) func() error {
 	return func() error {
-		if err := d.voice.Accept(to, cid, callID, answer, nil); err != nil {
+		if err := d.voice.Accept(to, cid, firstCall, answer, nil); err != nil {
 			return err
 		}
-		return c.operator.hears(ctx, cid, signal.Accept, callID)()
+		return c.operator.hears(ctx, cid, signal.Accept, firstCall)()
 	}
 }
 
@@ -102,61 +105,61 @@ func fullCall(ctx context.Context, c *cast, cid string) error {
 	return steps(
 		func() error { return c.create(ctx, cid, call.StartOperator, true) },
 		c.operator.hears(ctx, cid, signal.Setup, ""),
-		c.start(cid, "call-1"),
-		c.rings(ctx, cid, "call-1", c.phone),
-		c.answers(ctx, cid, "call-1", c.phone),
-		func() error { return c.operator.voice.Candidate(to, cid, "call-1", candidate) },
-		c.phone.hears(ctx, cid, signal.Candidate, "call-1"),
-		func() error { return c.phone.voice.Candidate(to, cid, "call-1", candidate) },
-		c.operator.hears(ctx, cid, signal.Candidate, "call-1"),
-		c.hangsUp(ctx, cid, "call-1", c.phone),
-		c.is(ctx, cid, "call-1", signal.Hangup),
+		c.start(cid, firstCall),
+		c.rings(ctx, cid, c.phone),
+		c.answers(ctx, cid, c.phone),
+		func() error { return c.operator.voice.Candidate(to, cid, firstCall, candidate) },
+		c.phone.hears(ctx, cid, signal.Candidate, firstCall),
+		func() error { return c.phone.voice.Candidate(to, cid, firstCall, candidate) },
+		c.operator.hears(ctx, cid, signal.Candidate, firstCall),
+		c.hangsUp(ctx, cid, firstCall, c.phone),
+		c.is(ctx, cid, firstCall, signal.Hangup),
 	)
 }
 
 func busy(ctx context.Context, c *cast, cid string) error {
 	return steps(
 		func() error { return c.create(ctx, cid, call.StartOperator, false) },
-		c.start(cid, "call-1"),
-		c.rings(ctx, cid, "call-1", c.phone),
-		func() error { return c.phone.voice.Busy(to, cid, "call-1") },
-		c.operator.hears(ctx, cid, signal.Busy, "call-1"),
-		c.is(ctx, cid, "call-1", signal.BusyHere),
+		c.start(cid, firstCall),
+		c.rings(ctx, cid, c.phone),
+		func() error { return c.phone.voice.Busy(to, cid, firstCall) },
+		c.operator.hears(ctx, cid, signal.Busy, firstCall),
+		c.is(ctx, cid, firstCall, signal.BusyHere),
 	)
 }
 
 func cancelled(ctx context.Context, c *cast, cid string) error {
 	return steps(
 		func() error { return c.create(ctx, cid, call.StartOperator, false) },
-		c.start(cid, "call-1"),
-		c.rings(ctx, cid, "call-1", c.phone),
-		func() error { return c.operator.voice.Stop(to, cid, "call-1") },
-		c.phone.stops(ctx, cid, "call-1", signal.Cancelled),
-		c.is(ctx, cid, "call-1", signal.Cancelled),
+		c.start(cid, firstCall),
+		c.rings(ctx, cid, c.phone),
+		func() error { return c.operator.voice.Stop(to, cid, firstCall) },
+		c.phone.stops(ctx, cid, firstCall, signal.Cancelled),
+		c.is(ctx, cid, firstCall, signal.Cancelled),
 	)
 }
 
 func unanswered(ctx context.Context, c *cast, cid string) error {
 	return steps(
 		func() error { return c.create(ctx, cid, call.StartOperator, false) },
-		c.start(cid, "call-1"),
-		c.rings(ctx, cid, "call-1", c.phone),
-		c.operator.stops(ctx, cid, "call-1", signal.NoAnswer),
-		c.phone.stops(ctx, cid, "call-1", signal.NoAnswer),
-		c.is(ctx, cid, "call-1", signal.NoAnswer),
+		c.start(cid, firstCall),
+		c.rings(ctx, cid, c.phone),
+		c.operator.stops(ctx, cid, firstCall, signal.NoAnswer),
+		c.phone.stops(ctx, cid, firstCall, signal.NoAnswer),
+		c.is(ctx, cid, firstCall, signal.NoAnswer),
 	)
 }
 
 func twoDevices(ctx context.Context, c *cast, cid string) error {
 	return steps(
 		func() error { return c.create(ctx, cid, call.StartOperator, false) },
-		c.start(cid, "call-1"),
-		c.rings(ctx, cid, "call-1", c.phone, c.tablet),
-		c.answers(ctx, cid, "call-1", c.phone),
-		c.tablet.stops(ctx, cid, "call-1", signal.AnsweredElsewhere),
-		func() error { return c.phone.voice.Stop(to, cid, "call-1") },
-		c.operator.stops(ctx, cid, "call-1", signal.Hangup),
-		c.is(ctx, cid, "call-1", signal.Hangup),
+		c.start(cid, firstCall),
+		c.rings(ctx, cid, c.phone, c.tablet),
+		c.answers(ctx, cid, c.phone),
+		c.tablet.stops(ctx, cid, firstCall, signal.AnsweredElsewhere),
+		func() error { return c.phone.voice.Stop(to, cid, firstCall) },
+		c.operator.stops(ctx, cid, firstCall, signal.Hangup),
+		c.is(ctx, cid, firstCall, signal.Hangup),
 	)
 }
 
@@ -185,16 +188,16 @@ func legacy(ctx context.Context, c *cast, cid string) error {
 	defer old.close()
 	return steps(
 		func() error { return c.create(ctx, cid, call.StartBoth, false) },
-		func() error { return old.voice.Start(to, cid, "call-1", offer, nil) },
-		c.operator.hears(ctx, cid, signal.Start, "call-1"),
-		func() error { return c.operator.voice.Accept(to, cid, "call-1", answer, nil) },
-		old.hears(ctx, cid, signal.Accept, "call-1"),
+		func() error { return old.voice.Start(to, cid, firstCall, offer, nil) },
+		c.operator.hears(ctx, cid, signal.Start, firstCall),
+		func() error { return c.operator.voice.Accept(to, cid, firstCall, answer, nil) },
+		old.hears(ctx, cid, signal.Accept, firstCall),
 		// A second call while the first is up: it understands no error, only stop.
 		func() error { return old.voice.Start(to, cid, "call-2", offer, nil) },
 		old.stops(ctx, cid, "call-2", signal.Failed),
-		func() error { return old.voice.Stop(to, cid, "call-1") },
-		c.operator.stops(ctx, cid, "call-1", signal.Hangup),
-		c.is(ctx, cid, "call-1", signal.Hangup),
+		func() error { return old.voice.Stop(to, cid, firstCall) },
+		c.operator.stops(ctx, cid, firstCall, signal.Hangup),
+		c.is(ctx, cid, firstCall, signal.Hangup),
 	)
 }
 
@@ -206,19 +209,19 @@ func intruder(ctx context.Context, c *cast, cid string) error {
 	defer x.close()
 	return steps(
 		func() error { return c.create(ctx, cid, call.StartOperator, false) },
-		c.start(cid, "call-1"),
-		c.rings(ctx, cid, "call-1", c.tablet),
-		c.answers(ctx, cid, "call-1", c.tablet),
-		func() error { return x.voice.Stop(to, cid, "call-1") },
-		x.hears(ctx, cid, signal.Error, "call-1"),
-		func() error { return x.voice.Accept(to, cid, "call-1", answer, nil) },
-		x.hears(ctx, cid, signal.Error, "call-1"),
+		c.start(cid, firstCall),
+		c.rings(ctx, cid, c.tablet),
+		c.answers(ctx, cid, c.tablet),
+		func() error { return x.voice.Stop(to, cid, firstCall) },
+		x.hears(ctx, cid, signal.Error, firstCall),
+		func() error { return x.voice.Accept(to, cid, firstCall, answer, nil) },
+		x.hears(ctx, cid, signal.Error, firstCall),
 		func() error { return x.voice.Start(to, cid, "call-9", offer, nil) },
 		x.hears(ctx, cid, signal.Error, "call-9"),
 		func() error { return c.tablet.silent(cid) },
 		func() error { return c.operator.silent(cid) },
-		c.hangsUp(ctx, cid, "call-1", c.tablet),
-		c.is(ctx, cid, "call-1", signal.Hangup),
+		c.hangsUp(ctx, cid, firstCall, c.tablet),
+		c.is(ctx, cid, firstCall, signal.Hangup),
 	)
 }
 
@@ -228,14 +231,14 @@ const inFlight = 10
 func workerKilled(ctx context.Context, c *cast, cid string) error {
 	return steps(
 		func() error { return c.create(ctx, cid, call.StartOperator, false) },
-		c.start(cid, "call-1"),
-		c.rings(ctx, cid, "call-1", c.tablet),
-		c.answers(ctx, cid, "call-1", c.tablet),
+		c.start(cid, firstCall),
+		c.rings(ctx, cid, c.tablet),
+		c.answers(ctx, cid, c.tablet),
 		func() error { return c.trickleAndKill(cid) },
 		func() error { return c.hearsEachOnce(ctx, cid) },
-		c.hangsUp(ctx, cid, "call-1", c.tablet),
+		c.hangsUp(ctx, cid, firstCall, c.tablet),
 		func() error { return c.operator.silent(cid) },
-		c.is(ctx, cid, "call-1", signal.Hangup),
+		c.is(ctx, cid, firstCall, signal.Hangup),
 	)
 }
 
@@ -247,7 +250,7 @@ func (c *cast) trickleAndKill(cid string) error {
 			c.note("       (the worker that serves this call is killed)")
 			go c.workers[0].kill()
 		}
-		if err := c.tablet.voice.Candidate(to, cid, "call-1", fmt.Sprint(candidate, " network-id ", i)); err != nil {
+		if err := c.tablet.voice.Candidate(to, cid, firstCall, fmt.Sprint(candidate, " network-id ", i)); err != nil {
 			return err
 		}
 	}
@@ -258,7 +261,7 @@ func (c *cast) trickleAndKill(cid string) error {
 func (c *cast) hearsEachOnce(ctx context.Context, cid string) error {
 	heard := map[string]bool{}
 	for range inFlight {
-		m, err := c.operator.expect(ctx, cid, signal.Candidate, "call-1")
+		m, err := c.operator.expect(ctx, cid, signal.Candidate, firstCall)
 		if err != nil {
 			return err
 		}

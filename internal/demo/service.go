@@ -13,28 +13,27 @@ import (
 )
 
 // request asks one of the services that the routers answer.
-func (s *stage) request(ctx context.Context, subject string, body any) ([]byte, error) {
+func (s *stage) request(ctx context.Context, subject string, body any) error {
 	data, err := json.Marshal(body)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	reply, err := s.nc.RequestWithContext(ctx, subject, data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", subject, err)
+		return fmt.Errorf("%s: %w", subject, err)
 	}
 	if text := reply.Header.Get("Nats-Service-Error"); text != "" {
-		return nil, fmt.Errorf("%s: %s", subject, text)
+		return fmt.Errorf("%s: %s", subject, text)
 	}
-	return reply.Data, nil
+	return nil
 }
 
 // create makes a conversation between the operator and the customer.
 func (s *stage) create(ctx context.Context, cid string, start call.StartSide, setup bool) error {
-	_, err := s.request(ctx, subjects.ServiceCallCreate, router.CreateRequest{CID: cid, NoSetup: !setup, Route: call.Route{
+	return s.request(ctx, subjects.ServiceCallCreate, router.CreateRequest{CID: cid, NoSetup: !setup, Route: call.Route{
 		Proxy: proxy, Customer: customer, Operator: operator,
 		OperatorName: "Your bank", CustomerName: "Customer 4711", Start: start,
 	}})
-	return err
 }
 
 // ended reports whether the call of a conversation stands as it must.

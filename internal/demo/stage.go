@@ -227,7 +227,7 @@ func (w *worker) wait() (err error) {
 // ready waits until the services answer.
 func (s *stage) ready(ctx context.Context) error {
 	for {
-		_, err := s.request(ctx, subjects.ServiceCallList, router.ListRequest{})
+		err := s.request(ctx, subjects.ServiceCallList, router.ListRequest{})
 		if !errors.Is(err, nats.ErrNoResponders) {
 			return err
 		}

@@ -71,6 +71,7 @@ func (w *world) fleet(change func(*router.Options)) (stop func()) {
 		Conn:    w.Router(w.t),
 		Proxies: map[identity.ID]identity.PrivateKey{identity.MustID(proxy): w.Get(w.t, proxy).Key},
 		Logger:  testLogger(w.t),
+		Limits:  router.Limits{Messages: -1, Starts: -1},
 	}
 	if change != nil {
 		change(&opts)

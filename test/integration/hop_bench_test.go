@@ -15,7 +15,7 @@ import (
 // to its live delivery to the other side, with everything on.
 func BenchmarkHop(b *testing.B) {
 	for _, storage := range []provision.Storage{provision.Memory, provision.File} {
-		b.Run("storage="+string(storage), func(b *testing.B) { //nolint:thelper // the benchmark itself
+		b.Run("storage="+string(storage), func(b *testing.B) {
 			const calls = 100
 			w := newWorld(b, brokertest.Options{Provision: provision.Options{Storage: storage}})
 			w.fleet(nil)

@@ -48,6 +48,7 @@ func BenchmarkRelay(b *testing.B) {
 }
 
 func benchmarkRelay(b *testing.B, storage provision.Storage) {
+	b.Helper()
 	const pairs = 100
 	opts := brokertest.Options{Apps: []string{proxy}, Provision: provision.Options{Storage: storage}}
 	for i := range pairs {
@@ -60,6 +61,7 @@ func benchmarkRelay(b *testing.B, storage provision.Storage) {
 		Conn:    broker.Router(b),
 		Proxies: map[identity.ID]identity.PrivateKey{identity.MustID(proxy): broker.Get(b, proxy).Key},
 		Logger:  testLogger(b),
+		Limits:  router.Limits{Messages: -1, Starts: -1},
 	})
 	if err != nil {
 		b.Fatal(err)
