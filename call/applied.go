@@ -19,7 +19,7 @@ const (
 	// KeepMarks is how many marks a record keeps although they could go.
 	KeepMarks = 64
 	// MaxMarks is how many a record holds at most. A message that would need one
-	// more is deferred until an older one may go.
+	// more waits a little for an older one to go, and is refused then.
 	MaxMarks = 256
 )
 
@@ -53,7 +53,7 @@ func (s *State) applied(hash string) bool {
 // mark adds m to the applied messages. Above [KeepMarks] the oldest go that may:
 // a mark may go only if its message can no longer be delivered again, which takes
 // both that everything up to its sequence is acknowledged and that it is older
-// than keep. mark reports false, and the decision is void, if the list is full of
+// than keep. mark reports false, and remembers nothing, if the list is full of
 // marks that must stay.
 func (s *State) mark(m Mark, floor uint64, keep time.Duration) bool {
 	if over := len(s.Applied) + 1 - KeepMarks; over > 0 {

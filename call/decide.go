@@ -87,7 +87,23 @@ func (t *turn) once(decide func() Decision) Decision {
 	if d.Next == nil || d.Next.mark(Mark{Hash: hash, Seq: t.e.Seq, At: t.e.At}, t.e.AckFloor, t.policy.KeepApplied) {
 		return d
 	}
-	return Decision{Verdict: Deferred}
+	return t.full(d)
+}
+
+// full answers a message for whose mark there is no room. It waits for room like
+// one that came too early, and no longer: as long as it waits nothing behind it
+// counts as acknowledged, and no mark in the fleet may go that is younger. Then it
+// is refused, which leaves no trace in the record. What ends a call is applied
+// without a mark: the second time it finds the call over.
+func (t *turn) full(d Decision) Decision {
+	switch {
+	case t.m.Type == signal.Stop, t.m.Type == signal.Busy:
+		return d
+	case t.mayWait():
+		return Decision{Verdict: Deferred}
+	default:
+		return t.refusal(signal.CodeRateLimited)
+	}
 }
 
 // masked answers a message to a proxy: who speaks, then the rules about the
@@ -197,8 +213,10 @@ func (t *turn) applied(say ...Say) Decision {
 // deferOr has a message that came too early delivered again, and refuses it with
 // code once that has been tried often enough, or no more may wait.
 func (t *turn) deferOr(code signal.Code) Decision {
-	if t.e.MayDefer && t.e.Delivery < t.policy.MaxDeliveries {
+	if t.mayWait() {
 		return Decision{Verdict: Deferred}
 	}
 	return t.refuse(code)
 }
+
+func (t *turn) mayWait() bool { return t.e.MayDefer && t.e.Delivery < t.policy.MaxDeliveries }

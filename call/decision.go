@@ -29,7 +29,8 @@ const (
 	// Deferred: the message is to be delivered again shortly.
 	Deferred
 	// Refused: Code says why; Next records that it was said, so that a second
-	// delivery cannot end differently.
+	// delivery cannot end differently. Next is nil if the list of applied messages
+	// is full.
 	Refused
 )
 

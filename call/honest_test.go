@@ -26,12 +26,13 @@ type world struct {
 	calls    int
 	inFlight []*Event
 	inbox    map[identity.ID][]Say
-	timers   []Timer // that were set and have not fired; the last is current
+	done     map[uint64]bool // sequences of messages that have been applied
+	timers   []Timer         // that were set and have not fired; the last is current
 	log      []string
 }
 
 func newWorld(t *rapid.T, devices ...*device) *world {
-	return &world{t: t, devices: devices, at: epoch0, inbox: map[identity.ID][]Say{}}
+	return &world{t: t, devices: devices, at: epoch0, inbox: map[identity.ID][]Say{}, done: map[uint64]bool{}}
 }
 
 func (w *world) logf(format string, args ...any) { w.log = append(w.log, fmt.Sprintf(format, args...)) }
@@ -64,6 +65,10 @@ func (w *world) route(i int, lost bool) {
 	e.Delivery++
 	e.AckFloor = w.inFlight[0].Seq - 1
 	d := w.decide(*e)
+	if w.done[e.Seq] && d.Verdict != Repeat {
+		w.fail("#%d has been applied and is again: verdict %d", e.Seq, d.Verdict)
+	}
+	w.done[e.Seq] = d.Next != nil || w.done[e.Seq]
 	if d.Verdict != Deferred && !lost {
 		w.inFlight = slices.Delete(w.inFlight, i, i+1)
 	}

@@ -73,20 +73,42 @@ func TestMarksStay(t *testing.T) {
 	})
 }
 
-// TestMarksFull: a list full of marks that must stay defers, whatever the message
-// and even if it may not wait.
+// TestMarksFull: a list full of marks that must stay defers, a few times and if
+// the sender may have another message waiting; then it refuses. It never keeps a
+// call from ending.
 func TestMarksFull(t *testing.T) {
 	t.Parallel()
 	s := talking(t, MaxMarks)
-	if d := s.candidate(0); d.Verdict != Deferred {
-		t.Errorf("want deferred, got %+v", d)
+	e := s.event([]string{"operator/o1", "candidate", "m"})
+	// Nothing behind a message that waits counts as acknowledged, and its timestamp
+	// stays what it is: time alone makes no room.
+	e.At, e.AckFloor, e.MayDefer = s.at, e.Seq-1, true
+	for i := range s.state.Applied {
+		s.state.Applied[i].At = e.At
 	}
-	if got := s.play("operator/o1 stop m"); !slices.Equal(got, []string{"deferred"}) {
-		t.Errorf("stop: want deferred, got %q", got)
+	for e.Delivery = 1; e.Delivery < DefaultMaxDeliveries; e.Delivery++ {
+		if d := s.decide(e); d.Verdict != Deferred {
+			t.Fatalf("delivery %d: want deferred, got %+v", e.Delivery, d)
+		}
+	}
+	if d := s.decide(e); d.Verdict != Refused || d.Code != signal.CodeRateLimited || d.Next != nil || len(d.Say) != 1 {
+		t.Errorf("delivery %d: want refused rate_limited and no record, got %+v", e.Delivery, d)
+	}
+	if d := s.candidate(0); d.Code != signal.CodeRateLimited {
+		t.Errorf("if it may not wait: want rate_limited, got %+v", d)
 	}
 	if got := s.play("operator/o1 candidate m jti=j5"); !slices.Equal(got, []string{"repeat"}) {
 		t.Errorf("repeat: want repeat, got %q", got)
 	}
+	before := *s.state
+	stop := s.event([]string{"operator/o1", "stop", "m"})
+	if d := s.decide(stop); d.Verdict != Applied || d.Next.Phase != Ended {
+		t.Fatalf("stop: want the call ended, got %+v", d)
+	}
+	if d := s.decide(stop); d.Verdict != Nothing {
+		t.Errorf("the same stop again: want nothing, got %+v", d)
+	}
+	s.state = &before
 	if got := s.play("end"); got[0] != "applied" {
 		t.Errorf("forced end: want applied, got %q", got)
 	}

@@ -12,15 +12,21 @@ import "github.com/voicerouter/voicerouter/signal"
 // among the past call_ids, so that the candidates that trickle behind it meet
 // "past call_id -> nothing" and are not deferred.
 func (t *turn) refuse(code signal.Code) Decision {
-	d := t.applied(ErrorSay(t.m, code))
-	d.Verdict, d.Code, d.Next.Last.Code = Refused, code, code
-	current := t.s.current(t.m.CallID)
-	if current && t.s.Live() || t.m.CallID == "" || t.m.Type != signal.Start && t.m.Type != signal.Accept {
-		return d
-	}
-	d.Say = append(d.Say, t.stop(t.m.Issuer, signal.Failed, stopData{}))
-	if t.m.Type == signal.Start && !current && t.s.room(t.m.Issuer, t.e.At) {
+	d := t.refusal(code)
+	d.Next = t.next()
+	d.Next.Last.Code = code
+	if t.m.Type == signal.Start && t.m.CallID != "" && !t.s.current(t.m.CallID) && t.s.room(t.m.Issuer, t.e.At) {
 		d.Next.remember(PastCall{CallID: t.m.CallID, Reason: signal.Failed, At: t.e.At, By: t.m.Issuer})
+	}
+	return d
+}
+
+// refusal is what a refusal says.
+func (t *turn) refusal(code signal.Code) Decision {
+	d := Decision{Verdict: Refused, Code: code, Say: []Say{ErrorSay(t.m, code)}}
+	live := t.s.current(t.m.CallID) && t.s.Live()
+	if !live && t.m.CallID != "" && (t.m.Type == signal.Start || t.m.Type == signal.Accept) {
+		d.Say = append(d.Say, t.stop(t.m.Issuer, signal.Failed, stopData{}))
 	}
 	return d
 }

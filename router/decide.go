@@ -19,12 +19,19 @@ func (w *worker) decide(g *group) {
 			j.decision = w.refuse(j, state)
 		case j.mode == call.Direct:
 			j.event.AckFloor = w.ackFloor.Load()
+			j.event.MayDefer = j.waits || w.deferrals.allow(j.sender)
 			j.decision = call.DecideDirect(w.opts.Policy, state, j.event)
 		default:
 			j.event.AckFloor = w.ackFloor.Load()
-			j.event.MayDefer = w.deferrals.allow(j.sender)
+			j.event.MayDefer = j.waits || w.deferrals.allow(j.sender)
 			g.facts(&j.event)
 			j.decision = call.Decide(w.opts.Policy, state, j.event)
+		}
+		if j.decision.Verdict == call.Deferred && !j.waits {
+			// Counted here and not when it is sent back: the next decision of this
+			// batch must know.
+			j.waits = true
+			w.deferrals.add(j.sender, deferDelay(j.event.Delivery))
 		}
 		if next := j.decision.Next; next != nil {
 			state, g.next = next, next
@@ -34,13 +41,19 @@ func (w *worker) decide(g *group) {
 
 // unsettled reports whether the group's decisions write nothing and so cannot be
 // found out by a compare-and-swap: they count only on a record that was read
-// from the leader. A repeat and a stranger are what they are on any record.
+// from the leader. A repeat is one on any record; so is a stranger to the route.
 func (g *group) unsettled() bool {
 	if g.key == "" || g.current || g.next != nil {
 		return false
 	}
 	for _, j := range g.jobs {
-		if v := j.decision.Verdict; v != call.Repeat && v != call.Stranger {
+		switch j.decision.Verdict {
+		case call.Repeat:
+		case call.Stranger:
+			if g.base.Live() {
+				return true // judged by the sides in the record, not by the route
+			}
+		default:
 			return true
 		}
 	}

@@ -25,6 +25,7 @@ const (
 
 // Error codes of the JetStream API that nats.go does not name.
 const (
+	codeAccountFull               = 10002
 	codeWrongLastSequence         = 10071
 	codeWrongLastSequenceConstant = 10164
 	codeInsufficientResources     = 10023
@@ -35,6 +36,14 @@ const (
 	codeHeaderTooLarge            = 10097
 	codeRollup                    = 10111
 	codeBatchTooLarge             = 10199
+	codeUnsupportedHeader         = 10177
+	codeBadTTL                    = 10165
+	codeBadSchedule               = 10189
+	codeBadScheduleTarget         = 10190
+	codeBadScheduleTTL            = 10191
+	codeBadScheduleRollup         = 10192
+	codeBadScheduler              = 10212
+	codeBadSequence               = 10193
 )
 
 func classify(err error) failure {
@@ -51,25 +60,14 @@ func classify(err error) failure {
 	switch api.ErrorCode {
 	case codeWrongLastSequence, codeWrongLastSequenceConstant:
 		return conflict
-	case codeInsufficientResources, codeNoMemory, codeStorageExceeded, codeStoreFailed:
+	case codeAccountFull, codeInsufficientResources, codeNoMemory, codeStorageExceeded, codeStoreFailed:
 		return starved
-	case codeMessageTooLarge, codeHeaderTooLarge, codeRollup, codeBatchTooLarge:
+	case codeMessageTooLarge, codeHeaderTooLarge, codeRollup, codeBatchTooLarge, codeUnsupportedHeader, codeBadTTL,
+		codeBadSchedule, codeBadScheduleTarget, codeBadScheduleTTL, codeBadScheduleRollup, codeBadScheduler, codeBadSequence:
 		return poison
 	default:
-	}
-	if api.Code >= 400 && api.Code < 500 && api.Code != 404 && api.Code != 408 && api.Code != 409 && api.Code != 429 && !retryable(api.ErrorCode) {
-		return poison
-	}
-	return transient
-}
-
-// retryable lists refusals that look like the client's fault and pass: a batch
-// that lost a message on the way, or met another with the same ids.
-func retryable(code jetstream.ErrorCode) bool {
-	switch code {
-	case 10158, 10176, 10201, 10210:
-		return true
-	default:
-		return false
+		// All else may be the fault of the stream or the account, which is mended,
+		// and not of a message, which would be lost.
+		return transient
 	}
 }

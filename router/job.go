@@ -36,6 +36,8 @@ type job struct {
 	fault error
 
 	decision call.Decision
+	// waits is set once the message counts among the deferred ones.
+	waits bool
 }
 
 // group is all jobs of one batch that concern the same record, in the order of

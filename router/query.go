@@ -90,7 +90,7 @@ func (r *Router) list(ctx context.Context, req ListRequest) (ListResponse, error
 		if !ok || seen[key] || !subjects.ValidCID(key) {
 			return true
 		}
-		if len(names) == limit {
+		if len(names) == limit && req.Identity.IsZero() {
 			response.More = true
 			return false
 		}
@@ -101,19 +101,38 @@ func (r *Router) list(ctx context.Context, req ListRequest) (ListResponse, error
 	if err != nil {
 		return ListResponse{}, err
 	}
+	full := false
 	for chunk := range slices.Chunk(names, maxMultiGet) {
 		err := lastMessages(ctx, r.js, subjects.StreamOut, chunk, func(m *jetstream.RawStreamMsg) {
-			if s, err := call.DecodeState(m.Data); err == nil && (req.All || s.Live()) {
-				response.Calls = append(response.Calls, ListedCall{
-					CID: s.CID, CallID: s.CallID, Phase: s.Phase, Reason: s.Reason, StartedAt: s.StartedAt, EndedAt: s.EndedAt,
-				})
+			s, err := call.DecodeState(m.Data)
+			if err != nil || !req.wants(s) {
+				return
 			}
+			if full = len(response.Calls) == limit; full {
+				return
+			}
+			response.Calls = append(response.Calls, ListedCall{
+				CID: s.CID, CallID: s.CallID, Phase: s.Phase, Reason: s.Reason, StartedAt: s.StartedAt, EndedAt: s.EndedAt,
+			})
 		})
 		if err != nil {
 			return ListResponse{}, err
 		}
+		if full {
+			response.More = true
+			break
+		}
 	}
 	return response, nil
+}
+
+// wants reports whether a record belongs into the list.
+func (req ListRequest) wants(s call.State) bool {
+	if !req.All && !s.Live() {
+		return false
+	}
+	id := req.Identity
+	return id.IsZero() || id == s.Customer || id == s.Operator || id == s.Proxy
 }
 
 // scanPage is how many messages one step of a scan asks for.

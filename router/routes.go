@@ -52,6 +52,9 @@ func (r routes) load(ctx context.Context, groups []*group) error {
 // needsRoute reports whether a job of the group may ask for the route: always if
 // one starts a call, as an earlier job may end the one that is current.
 func (g *group) needsRoute() bool {
+	if g.key == "" {
+		return false // an error may name no conversation
+	}
 	for _, j := range g.jobs {
 		if j.mode != call.Masked || j.refusal != nil || j.event.Kind != call.Message {
 			continue

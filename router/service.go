@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/voicerouter/voicerouter/call"
+	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/signal"
 )
 
@@ -76,6 +77,8 @@ type ListRequest struct {
 	Since int64 `json:"since,omitzero"`
 	// Limit bounds the answer; default and most 1000.
 	Limit int `json:"limit,omitzero"`
+	// Identity, if set, is customer, operator or proxy of everything listed.
+	Identity identity.ID `json:"identity,omitzero"`
 }
 
 // ListResponse is the answer to a [ListRequest].

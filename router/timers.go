@@ -42,8 +42,10 @@ func (r *Router) mendTimers(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-r.starved:
-			// Until the store accepts writes again there is nothing to mend.
-			if !pause(ctx, overdueAfter) {
+			// Until the store accepts writes again there is nothing to mend. What has
+			// refused may be tried again as late as lastBackoff from now, and a timer
+			// may die until then.
+			if !pause(ctx, overdueAfter+lastBackoff) {
 				return
 			}
 		}

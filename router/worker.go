@@ -120,7 +120,7 @@ func (w *worker) judgeable(jobs []*job) []*job {
 			continue
 		}
 		w.trouble("message cannot be judged now", j.fault)
-		w.again(j, w.backoff.delay())
+		w.again(j, deferDelay(j.event.Delivery))
 	}
 	return keep
 }
@@ -297,9 +297,7 @@ func (w *worker) finish(batch []*group) {
 	for _, g := range batch {
 		for _, j := range g.jobs {
 			if j.decision.Verdict == call.Deferred {
-				delay := deferDelay(j.event.Delivery)
-				w.deferrals.add(j.sender, delay)
-				w.again(j, delay)
+				w.again(j, deferDelay(j.event.Delivery))
 			} else {
 				w.ack(j)
 			}

@@ -21,6 +21,7 @@ import (
 const (
 	operator = "1112223334"
 	customer = "1111111111"
+	newcomer = "5555555555"
 	proxy    = "proxy"
 )
 
@@ -37,7 +38,7 @@ type bench struct {
 func newBench(t testing.TB) *bench {
 	t.Helper()
 	b := brokertest.Start(t, brokertest.Options{
-		Memory: true, Users: []string{operator, customer}, Apps: []string{proxy},
+		Memory: true, Users: []string{operator, customer, newcomer}, Apps: []string{proxy},
 		Provision: provision.Options{AckWait: time.Second},
 	})
 	nc := b.Admin(t)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -77,8 +78,12 @@ func (c *config) checkNATS() []error {
 		bad("ROUTER_NATS_TLS_CERT and ROUTER_NATS_TLS_KEY belong together: only one is set")
 	}
 	for _, file := range []struct{ key, name string }{
-		{"ROUTER_NATS_CREDS", n.Creds}, {"ROUTER_NATS_NKEY_FILE", n.NkeyFile}, {"ROUTER_NATS_PASSWORD_FILE", n.PasswordFile},
-		{"ROUTER_NATS_TLS_CA", n.TLS.CA}, {"ROUTER_NATS_TLS_CERT", n.TLS.Cert}, {"ROUTER_NATS_TLS_KEY", n.TLS.Key},
+		{"ROUTER_NATS_CREDS", n.Creds},
+		{"ROUTER_NATS_NKEY_FILE", n.NkeyFile},
+		{"ROUTER_NATS_PASSWORD_FILE", n.PasswordFile},
+		{"ROUTER_NATS_TLS_CA", n.TLS.CA},
+		{"ROUTER_NATS_TLS_CERT", n.TLS.Cert},
+		{"ROUTER_NATS_TLS_KEY", n.TLS.Key},
 	} {
 		if file.name != "" && !readable(file.name) {
 			bad("%s: no file can be read at the path that it names", file.key)
@@ -105,7 +110,6 @@ func readable(name string) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close()
 	info, err := f.Stat()
-	return err == nil && !info.IsDir()
+	return errors.Join(err, f.Close()) == nil && !info.IsDir()
 }

@@ -39,7 +39,7 @@ itself.`,
 					return err
 				}
 				i.Revoked = true
-				value, err := i.Record.Encode()
+				value, err := i.Encode()
 				if err != nil {
 					return err
 				}

@@ -29,8 +29,7 @@ func report(stderr io.Writer, command *cobra.Command, err error) int {
 		return exitOK
 	}
 	fmt.Fprintf(stderr, "router: %s\n", err)
-	var usage usageError
-	if !errors.As(err, &usage) {
+	if _, usage := errors.AsType[usageError](err); !usage {
 		return exitFailure
 	}
 	fmt.Fprintf(stderr, "Run \"%s --help\" for help.\n", command.CommandPath())

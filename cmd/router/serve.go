@@ -134,8 +134,8 @@ func verified(ctx context.Context, nc *nats.Conn, cfg config, log *slog.Logger) 
 	opts := provision.Options{Replicas: cfg.Replicas, MaxAge: cfg.StreamMaxAge, MaxCallDuration: cfg.MaxCallDuration}
 	for {
 		err := provision.Verify(ctx, js, opts)
-		if err == nil || ctx.Err() != nil || !unanswered(err) {
-			return ignoreEnd(ctx, err)
+		if err == nil || ctx.Err() == nil && !unanswered(err) {
+			return err
 		}
 		log.Warn("streams cannot be verified yet, trying again", "error", err)
 		select {
@@ -160,18 +160,17 @@ func unanswered(err error) bool {
 	return false
 }
 
-func ignoreEnd(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
 // runWorker runs r until ctx ends and it has drained, for which it has the
 // timeout.
 func runWorker(ctx context.Context, r *router.Router, timeout time.Duration, log *slog.Logger) error {
 	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
+	go func() {
+		err := r.Run(ctx)
+		if errors.Is(err, context.Canceled) {
+			err = nil // told to end before it had begun
+		}
+		ended <- err
+	}()
 	select {
 	case err := <-ended:
 		return err

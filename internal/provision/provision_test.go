@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,7 +92,7 @@ func TestEnsureNamesWhatCannotBeChanged(t *testing.T) {
 		t.Fatalf("want a MismatchError, got %v", err)
 	}
 	want := provision.Difference{Asset: "stream VOICE_IN", Setting: "retention", Have: "Limits", Want: "WorkQueue", Fixed: true}
-	if !containsDifference(mismatch.Differences, want) {
+	if !slices.Contains(mismatch.Differences, want) {
 		t.Errorf("want %+v among the differences, got %+v", want, mismatch.Differences)
 	}
 	for _, part := range []string{"retention is Limits, want WorkQueue", "cannot be changed", "maximum message size"} {
@@ -156,13 +157,4 @@ func TestMaxAgeMustOutliveCalls(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "9h0m0s") {
 		t.Errorf("want a refusal that names 9h0m0s, got %v", err)
 	}
-}
-
-func containsDifference(list []provision.Difference, want provision.Difference) bool {
-	for _, d := range list {
-		if d == want {
-			return true
-		}
-	}
-	return false
 }
