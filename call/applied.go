@@ -53,11 +53,13 @@ func (s *State) applied(hash string) bool {
 // mark adds m to the applied messages. Above [KeepMarks] the oldest go that may:
 // a mark may go only if its message can no longer be delivered again, which takes
 // both that everything up to its sequence is acknowledged and that it is older
-// than keep. mark reports false, and remembers nothing, if the list is full of
-// marks that must stay.
+// than keep. In a full list age alone decides, or one message anywhere that is
+// never acknowledged would fill every record in the fleet; what is applied again
+// then is said again under the same jti, and dropped by who receives it. mark
+// reports false, and remembers nothing, if the list is full of younger marks.
 func (s *State) mark(m Mark, floor uint64, keep time.Duration) bool {
+	eldest := m.At.Add(-keep)
 	if over := len(s.Applied) + 1 - KeepMarks; over > 0 {
-		eldest := m.At.Add(-keep)
 		s.Applied = slices.DeleteFunc(s.Applied, func(old Mark) bool {
 			if over <= 0 || old.Seq > floor || !old.At.Before(eldest) {
 				return false
@@ -67,7 +69,11 @@ func (s *State) mark(m Mark, floor uint64, keep time.Duration) bool {
 		})
 	}
 	if len(s.Applied) >= MaxMarks {
-		return false
+		old := slices.IndexFunc(s.Applied, func(old Mark) bool { return old.At.Before(eldest) })
+		if old < 0 {
+			return false
+		}
+		s.Applied = slices.Delete(s.Applied, old, old+1)
 	}
 	s.Applied = append(s.Applied, m)
 	return true

@@ -17,8 +17,11 @@ func talking(t *testing.T, n int) *script {
 	s := newScript(t)
 	s.play("operator/o1 start m peer=offer")
 	s.play("customer/k1 accept m peer=answer")
-	for len(s.state.Applied) < n {
+	for range n - 2 {
 		s.play("operator/o1 candidate m")
+	}
+	if got := len(s.state.Applied); got != n {
+		t.Fatalf("want %d marks, nothing being acknowledged, got %d", n, got)
 	}
 	return s
 }
@@ -46,6 +49,7 @@ func TestMarksStay(t *testing.T) {
 		"many, some acked":       {KeepMarks + 30, 10, []uint64{11, KeepMarks + 31}},
 		"many, all acked":        {KeepMarks + 30, 1000, []uint64{32, KeepMarks + 31}},
 		"full, one may go":       {MaxMarks, 1, []uint64{2, MaxMarks + 1}},
+		"full, none acked":       {MaxMarks, 0, []uint64{2, MaxMarks + 1}},
 		"full, all but the late": {MaxMarks, 1000, []uint64{MaxMarks + 2 - KeepMarks, MaxMarks + 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -111,6 +115,26 @@ func TestMarksFull(t *testing.T) {
 	s.state = &before
 	if got := s.play("end"); got[0] != "applied" {
 		t.Errorf("forced end: want applied, got %q", got)
+	}
+}
+
+// TestGlareShare: starts that lose to the call that rings never ring themselves.
+// They count against who sends them, so that he cannot use up the other's share.
+func TestGlareShare(t *testing.T) {
+	t.Parallel()
+	s := newScript(t)
+	s.play("operator/o1 start a")
+	for i := range MaxPastBySide {
+		if got := s.play(fmt.Sprintf("customer/k1 start z%d", i)); got[0] != "applied" {
+			t.Fatalf("glare %d: want applied, got %q", i, got)
+		}
+	}
+	if got := s.play("customer/k1 start zz"); got[0] != "refused rate_limited" {
+		t.Errorf("glare %d: want rate_limited, got %q", MaxPastBySide, got)
+	}
+	s.play("operator/o1 stop a")
+	if got := s.play("operator/o1 start b"); got[0] != "applied" {
+		t.Errorf("start of the other side: want applied, got %q", got)
 	}
 }
 

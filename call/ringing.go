@@ -125,7 +125,7 @@ func (t *turn) glare() Decision {
 	incumbent, newcomer := t.s.CallID, t.m.CallID
 	if incumbent < newcomer {
 		d := t.applied(t.stopCall(t.m.Issuer, newcomer, signal.Glare, stopData{ReplacedBy: incumbent}))
-		d.Next.remember(PastCall{CallID: newcomer, Reason: signal.Glare, At: t.e.At, ReplacedBy: incumbent})
+		d.Next.remember(PastCall{CallID: newcomer, Reason: signal.Glare, At: t.e.At, ReplacedBy: incumbent, By: t.m.Issuer})
 		return d
 	}
 	// The losing call was delivered: it is stopped on both sides, and only then

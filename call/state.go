@@ -101,7 +101,7 @@ type PastCall struct {
 	// Nothing has told that to its devices besides the one that answered.
 	HungUp identity.ID `json:"hung_up,omitzero"`
 	// By is set if the call never rang: who sent the stop that left this
-	// tombstone, or the start that was refused. One side may leave only so many
+	// tombstone, or the start that was refused or lost to the call that rang. One side may leave only so many
 	// of these, so that it cannot use up the other's share.
 	By identity.ID `json:"by,omitzero"`
 }

@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -52,4 +53,15 @@ func TestMustIDPanics(t *testing.T) {
 		}
 	}()
 	identity.MustID("*")
+}
+
+// TestStatic holds the directory in memory to the same terms.
+func TestStatic(t *testing.T) {
+	s := identity.Static{alice: {Role: identity.RoleUser}}
+	if r, err := s.Lookup(t.Context(), alice); err != nil || r.Role != identity.RoleUser {
+		t.Errorf("got %+v, error %v", r, err)
+	}
+	if _, err := s.Lookup(t.Context(), proxy); !errors.Is(err, identity.ErrUnknown) {
+		t.Errorf("error %v, want ErrUnknown", err)
+	}
 }

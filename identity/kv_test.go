@@ -289,14 +289,3 @@ func TestKVBucketGone(t *testing.T) {
 	d.change(proxy, func(*identity.Record) {})
 	d.mustLookup(proxy)
 }
-
-// TestStatic holds the directory in memory to the same terms.
-func TestStatic(t *testing.T) {
-	s := identity.Static{alice: {Role: identity.RoleUser}}
-	if r, err := s.Lookup(t.Context(), alice); err != nil || r.Role != identity.RoleUser {
-		t.Errorf("got %+v, error %v", r, err)
-	}
-	if _, err := s.Lookup(t.Context(), proxy); !errors.Is(err, identity.ErrUnknown) {
-		t.Errorf("error %v, want ErrUnknown", err)
-	}
-}

@@ -119,6 +119,9 @@ func (r *Router) end(ctx context.Context, req EndRequest) (EndResponse, error) {
 	}
 	select {
 	case err := <-done:
+		if errors.Is(err, errOver) {
+			err = notFound(req.CID) // it ended by itself meanwhile
+		}
 		return EndResponse{CID: req.CID, CallID: state.CallID, Reason: signal.AdminTerminated}, err
 	case <-ctx.Done():
 		return EndResponse{}, ctx.Err()

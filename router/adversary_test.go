@@ -11,6 +11,7 @@ import (
 
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/internal/msgget"
 	"github.com/voicerouter/voicerouter/signal"
 	"github.com/voicerouter/voicerouter/subjects"
 )
@@ -152,5 +153,21 @@ func TestClassify(t *testing.T) {
 	}
 	if got := classify(fmt.Errorf("commit: %w", context.DeadlineExceeded)); got != transient {
 		t.Errorf("timeout: %v, want transient", got)
+	}
+}
+
+// TestDirectRecordExpires: anybody makes records of direct conversations, so they
+// do not stay as long as the stream keeps calls.
+func TestDirectRecordExpires(t *testing.T) {
+	b := newBench(t)
+	w, r := b.worker()
+	b.publishAs(operator, signal.Start, "c1", "k1", func(m *signal.Message) { m.Recipient = identity.MustID(desk) })
+	b.work(w, r, 1)
+	m, err := msgget.Last(t.Context(), b.nc, subjects.StreamOut, subjects.State(subjects.DirectKey("c1", operator, desk)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Header.Get(jetstream.MsgTTLHeader); got != directTTL {
+		t.Errorf("TTL of the record is %q, want %s", got, directTTL)
 	}
 }

@@ -36,8 +36,14 @@ const (
 // what its subject says in a code.
 const HeaderDetail = "Voice-Detail"
 
-// rejectedTTL is how long a refused message is kept.
-const rejectedTTL = "1h"
+// How long a refused message is kept, and a record of a direct conversation after
+// its last message. The latter needs no route: whoever may write to an app can make
+// as many as he likes, each at the cost of a subject, and all that one is good for
+// is over in minutes (call.KeepPast).
+const (
+	rejectedTTL = "1h"
+	directTTL   = "1h"
+)
 
 // pending is a message of a batch; sign is set while its content waits for a
 // signature, which is the expensive part and done in parallel.
@@ -108,6 +114,9 @@ func (o outbound) writeGroup(g *group) error {
 				// those behind it stand or fall with it.
 				msg.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(g.baseSeq, 10))
 				first = false
+			}
+			if d.Next.Mode == call.Direct {
+				msg.Header.Set(jetstream.MsgTTLHeader, directTTL)
 			}
 			g.nextAt = len(g.batch)
 			g.batch = append(g.batch, pending{msg: msg})

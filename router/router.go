@@ -67,9 +67,9 @@ const drainTimeout = 20 * time.Second
 // an error only if it cannot begin.
 func (r *Router) Run(ctx context.Context) error {
 	if r.opts.Directory == nil {
-		bucket, err := r.bucket(ctx, subjects.BucketIdentities)
-		if err != nil {
-			return err
+		bucket, ok := r.bucket(ctx, subjects.BucketIdentities)
+		if !ok {
+			return nil
 		}
 		directory := identity.NewKV(r.opts.Conn, bucket, identity.KVOptions{Logger: r.opts.Logger})
 		r.opts.Directory = directory
@@ -93,13 +93,13 @@ func (r *Router) run(ctx context.Context) error {
 		}
 		lanes = append(lanes, w)
 	}
-	var intakes, helpers, commits sync.WaitGroup
-	for _, in := range r.intakes(work.Done()) {
-		intakes.Go(func() { in.run(ctx) })
-	}
 	services, err := r.serve(work)
 	if err != nil {
 		return err
+	}
+	var intakes, helpers, commits sync.WaitGroup
+	for _, in := range r.intakes(work.Done()) {
+		intakes.Go(func() { in.run(ctx) })
 	}
 	helpers.Go(func() { r.watchConsumers(ctx) })
 	helpers.Go(func() { r.mendTimers(ctx) })
@@ -168,16 +168,16 @@ func (r *Router) intakes(dead <-chan struct{}) []intake {
 	}
 }
 
-// bucket waits until a bucket can be opened.
-func (r *Router) bucket(ctx context.Context, name string) (jetstream.KeyValue, error) {
+// bucket waits until a bucket can be opened; false means that ctx ended before.
+func (r *Router) bucket(ctx context.Context, name string) (jetstream.KeyValue, bool) {
 	for {
 		kv, err := r.js.KeyValue(ctx, name)
 		if err == nil {
-			return kv, nil
+			return kv, true
 		}
 		r.log.limited("bucket cannot be opened, trying again; if this goes on, run \"router provision\"", "bucket", name, "error", err)
 		if !pause(ctx, seekEvery) {
-			return nil, fmt.Errorf("router: bucket %s: %w", name, err)
+			return nil, false
 		}
 	}
 }

@@ -15,23 +15,35 @@ import (
 // Version of the services, shown by "nats micro ls".
 const serviceVersion = "1.0.0"
 
-// maxConcurrent bounds the requests that a worker answers at once.
+// maxConcurrent bounds the requests of a kind that a worker answers at once.
 const maxConcurrent = 32
 
 // services answer sync.* and router.call.*, shared among the fleet.
 type services struct {
 	micro micro.Service
-	slots chan struct{}
 	wg    sync.WaitGroup
-	once  sync.Once
+
+	mu      sync.Mutex
+	stopped bool
 }
 
 // stop ends the services after the requests that are being answered.
 func (s *services) stop() {
-	s.once.Do(func() {
-		_ = s.micro.Stop()
-		s.wg.Wait()
-	})
+	_ = s.micro.Stop() // goes on delivering what it has received
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
+	s.wg.Wait()
+}
+
+// spawn runs do beside others, unless the services have been stopped.
+func (s *services) spawn(do func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopped {
+		s.wg.Go(do)
+	}
+	return !s.stopped
 }
 
 func (r *Router) serve(ctx context.Context) (*services, error) {
@@ -43,20 +55,23 @@ func (r *Router) serve(ctx context.Context) (*services, error) {
 	if err != nil {
 		return nil, fmt.Errorf("router: services: %w", err)
 	}
-	s := &services{micro: service, slots: make(chan struct{}, maxConcurrent)}
+	s := &services{micro: service}
 	sync := &syncer{r: r}
+	// Identities that ask for their inboxes must not keep the administration out.
+	inboxes, calls := make(chan struct{}, maxConcurrent), make(chan struct{}, maxConcurrent)
 	endpoints := []struct {
 		name, subject string
+		slots         chan struct{}
 		handle        func(micro.Request)
 	}{
-		{"sync", subjects.FilterSync, func(req micro.Request) { sync.handle(ctx, req) }},
-		{"call-create", subjects.ServiceCallCreate, answer(ctx, r, r.create)},
-		{"call-end", subjects.ServiceCallEnd, answer(ctx, r, r.end)},
-		{"call-get", subjects.ServiceCallGet, answer(ctx, r, r.get)},
-		{"call-list", subjects.ServiceCallList, answer(ctx, r, r.list)},
+		{"sync", subjects.FilterSync, inboxes, func(req micro.Request) { sync.handle(ctx, req) }},
+		{"call-create", subjects.ServiceCallCreate, calls, answer(ctx, r, r.create)},
+		{"call-end", subjects.ServiceCallEnd, calls, answer(ctx, r, r.end)},
+		{"call-get", subjects.ServiceCallGet, calls, answer(ctx, r, r.get)},
+		{"call-list", subjects.ServiceCallList, calls, answer(ctx, r, r.list)},
 	}
 	for _, e := range endpoints {
-		if err := service.AddEndpoint(e.name, s.concurrent(e.handle), micro.WithEndpointSubject(e.subject)); err != nil {
+		if err := service.AddEndpoint(e.name, s.concurrent(e.slots, e.handle), micro.WithEndpointSubject(e.subject)); err != nil {
 			s.stop()
 			return nil, fmt.Errorf("router: service %s: %w", e.subject, err)
 		}
@@ -66,13 +81,15 @@ func (r *Router) serve(ctx context.Context) (*services, error) {
 
 // concurrent runs a handler beside others, up to a bound; beyond it requests
 // wait in the subscription.
-func (s *services) concurrent(handle func(micro.Request)) micro.Handler {
+func (s *services) concurrent(slots chan struct{}, handle func(micro.Request)) micro.Handler {
 	return micro.HandlerFunc(func(req micro.Request) {
-		s.slots <- struct{}{}
-		s.wg.Go(func() {
-			defer func() { <-s.slots }()
+		slots <- struct{}{}
+		if !s.spawn(func() {
+			defer func() { <-slots }()
 			handle(req)
-		})
+		}) {
+			<-slots // whoever asked asks another worker
+		}
 	})
 }
 

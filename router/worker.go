@@ -286,8 +286,10 @@ func (w *worker) putAside(ctx context.Context, j *job, cause error) {
 		return
 	}
 	j.refusal = refused(signal.CodeInternal, "the router could not process this message; the fault is not yours")
-	j.key = ""
-	w.settle(ctx, []*group{{jobs: []*job{j}}}, 1)
+	if j.key = ""; j.stops() {
+		j.key = j.event.Msg.CID // as in verify
+	}
+	w.settle(ctx, []*group{{key: j.key, jobs: []*job{j}}}, 1)
 }
 
 // finish acknowledges what is stored. It is the only place that does.
@@ -328,7 +330,11 @@ func (w *worker) sendBack(g *group, delay time.Duration) {
 }
 
 func (w *worker) ack(j *job) {
-	if j.done != nil {
+	switch {
+	case j.done == nil:
+	case j.decision.Verdict == call.Nothing:
+		j.done <- errOver
+	default:
 		j.done <- nil
 	}
 	if j.source != nil {
@@ -373,6 +379,7 @@ func (w *worker) trouble(msg string, err error) {
 var (
 	errContended = errors.New("call moved by other workers again and again")
 	errTryAgain  = errors.New("not stored, try again")
+	errOver      = errors.New("call is over")
 )
 
 // errPoison marks an error that the content of a batch causes.

@@ -22,6 +22,7 @@ const (
 	operator = "1112223334"
 	customer = "1111111111"
 	newcomer = "5555555555"
+	desk     = "helpdesk"
 	proxy    = "proxy"
 )
 
@@ -38,7 +39,7 @@ type bench struct {
 func newBench(t testing.TB) *bench {
 	t.Helper()
 	b := brokertest.Start(t, brokertest.Options{
-		Memory: true, Users: []string{operator, customer, newcomer}, Apps: []string{proxy},
+		Memory: true, Users: []string{operator, customer, newcomer}, Apps: []string{proxy, desk},
 		Provision: provision.Options{AckWait: time.Second},
 	})
 	nc := b.Admin(t)

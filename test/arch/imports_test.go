@@ -35,7 +35,11 @@ var rules = map[string]rule{
 	"call":     {ours: []string{"subjects", "identity", "signal"}, others: []string{strict}},
 	"router": {
 		ours:   []string{"subjects", "identity", "signal", "call", "internal/msgget"},
-		others: []string{natsGo, strict, lru, orbit, prom},
+		others: []string{natsGo, strict, lru, orbit, prom, "golang.org/x/time/rate"},
+	},
+	"auth": {
+		ours:   []string{"subjects", "identity", "signal", "internal/msgget"},
+		others: []string{natsGo, nkeys, strict, prom, "github.com/nats-io/jwt/v2"},
 	},
 	"voice": {ours: []string{"subjects", "identity", "signal"}, others: []string{natsGo, nkeys, strict}},
 
@@ -50,7 +54,7 @@ var rules = map[string]rule{
 		others: []string{natsGo, nkeys, strict, orbit},
 	},
 	"cmd/router": {
-		ours: []string{"subjects", "identity", "signal", "call", "router", "voice", "internal/..."},
+		ours: []string{"subjects", "identity", "signal", "call", "router", "voice", "auth", "internal/..."},
 		others: []string{
 			natsGo, nkeys, strict, prom, server, "github.com/nats-io/jsm.go/natscontext",
 			"github.com/kelseyhightower/envconfig", "github.com/spf13/cobra", "github.com/spf13/pflag",

@@ -1,12 +1,16 @@
 package integration
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/internal/broker/brokertest"
 	"github.com/voicerouter/voicerouter/signal"
 	"github.com/voicerouter/voicerouter/subjects"
 )
@@ -109,6 +113,30 @@ func TestBrokenRoute(t *testing.T) {
 func TestForeignRoute(t *testing.T) {
 	b := newBadWorld(t)
 	b.route("c1", func(r *call.Route) { r.Proxy = identity.MustID(app) })
+	m := b.op.say(signal.Start, "c1", "k1", nil)
+	b.op.refused(signal.CodeUnknownCall, m.JTI)
+}
+
+// TestRouteGone: the marker that a bucket keeps of a route that has expired by
+// its own time to live is no broken route.
+func TestRouteGone(t *testing.T) {
+	b := newBadWorld(t)
+	b.route("c0", nil)
+	kv, err := brokertest.JetStream(t, b.nc).KeyValue(t.Context(), subjects.BucketRoutes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	route, err := kv.Get(t.Context(), "c0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kv.Create(t.Context(), "c1", route.Value(), jetstream.KeyTTL(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the route has expired", func() bool {
+		_, err := kv.Get(t.Context(), "c1")
+		return errors.Is(err, jetstream.ErrKeyNotFound)
+	})
 	m := b.op.say(signal.Start, "c1", "k1", nil)
 	b.op.refused(signal.CodeUnknownCall, m.JTI)
 }

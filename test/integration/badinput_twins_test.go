@@ -86,3 +86,13 @@ func TestUnknownCallLooksAlike(t *testing.T) {
 	b.cu.say(signal.Busy, ringing, "k", nil)
 	b.op.expect(signal.Busy, "k")
 }
+
+// TestForbiddenLooksAlike: a user cannot find out who exists by addressing them.
+func TestForbiddenLooksAlike(t *testing.T) {
+	b := newBadWorld(t)
+	b.twins(b.clumsy, func(which int) signal.Message {
+		m := b.clumsy.claims(signal.Start, "c1", "k1")
+		m.Recipient = identity.MustID([]string{operator, unknown, revoked, garbled}[which])
+		return m
+	}, 4, signal.CodeForbidden)
+}

@@ -3,11 +3,12 @@ package integration
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -83,15 +84,13 @@ func (w *world) fleet(change func(*router.Options)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
-	var stopped atomic.Bool
-	stop = func() {
+	stop = sync.OnceFunc(func() { // whoever calls it second waits for the first
 		cancel()
-		if stopped.CompareAndSwap(false, true) {
-			if err := <-done; err != nil {
-				w.t.Errorf("router: %v", err)
-			}
+		// A worker may be killed by its connection before it has begun.
+		if err := <-done; err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+			w.t.Errorf("router: %v", err)
 		}
-	}
+	})
 	w.t.Cleanup(stop)
 	return stop
 }
