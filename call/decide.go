@@ -97,7 +97,7 @@ func (t *turn) once(decide func() Decision) Decision {
 // without a mark: the second time it finds the call over.
 func (t *turn) full(d Decision) Decision {
 	switch {
-	case t.m.Type == signal.Stop, t.m.Type == signal.Busy:
+	case d.Verdict == Applied && (t.m.Type == signal.Stop || t.m.Type == signal.Busy):
 		return d
 	case t.mayWait():
 		return Decision{Verdict: Deferred}
@@ -111,6 +111,9 @@ func (t *turn) full(d Decision) Decision {
 func (t *turn) masked() Decision {
 	if !t.admit() {
 		return t.stranger()
+	}
+	if t.m.Type.HasData() && t.outgrows() {
+		return t.refuse(signal.CodeOversized)
 	}
 	past, isPast := t.s.past(t.m.CallID, t.e.At)
 	switch {

@@ -303,3 +303,23 @@ func TestDirectForgetsTheOldest(t *testing.T) {
 		t.Errorf("ends: want them sorted, got %v and %v", s.state.Customer, s.state.Operator)
 	}
 }
+
+// TestDataOutgrows: data that is as long as it may be has no room for the
+// operator's name. It is refused for that; it must not fail to be written.
+func TestDataOutgrows(t *testing.T) {
+	t.Parallel()
+	s := newScript(t)
+	for _, c := range []struct {
+		who  string
+		want Verdict
+	}{{"operator/o1", Refused}, {"customer/k1", Applied}} {
+		e := s.event([]string{c.who, "start", "m-" + c.who[:1]})
+		s.route = testRoute()
+		s.route.OperatorName, s.route.Start = "Bob", StartBoth
+		e.Msg.Data = []byte(`{"media":"` + strings.Repeat("x", signal.MaxData-len(`{"media":""}`)) + `"}`)
+		d := s.decide(e)
+		if d.Verdict != c.want || c.want == Refused && d.Code != signal.CodeOversized {
+			t.Errorf("%s: want verdict %v, got %v %s", c.who, c.want, d.Verdict, d.Code)
+		}
+	}
+}

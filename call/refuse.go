@@ -70,6 +70,8 @@ func Detail(code signal.Code) string {
 		return "there is no such recipient: check sub"
 	case signal.CodeRateLimited:
 		return "too many messages or call attempts: wait before trying again"
+	case signal.CodeOversized:
+		return "claim data is too long once operator_name is added to it"
 	case signal.CodeInternal:
 		return "the message could not be stored: send it again with a new jti"
 	default:

@@ -38,6 +38,12 @@ func (t *turn) deliver() Say {
 	return say
 }
 
+// outgrows reports whether the data of the message has no room for the operator's
+// name. What is half as long always has: a name takes six bytes for one at most.
+func (t *turn) outgrows() bool {
+	return len(t.m.Data) > signal.MaxData/2 && len(t.mask.filter(t.m)) > signal.MaxData
+}
+
 // filter returns what of the data of m passes, nil if that is nothing. Names come
 // from the route, never from the sender, even if the route allows their keys.
 func (k mask) filter(m signal.Message) jsontext.Value {

@@ -171,3 +171,30 @@ func TestDirectRecordExpires(t *testing.T) {
 		t.Errorf("TTL of the record is %q, want %s", got, directTTL)
 	}
 }
+
+// TestStopFlood: stops are judged without limit; the answers to those of somebody
+// who is on no route are not stored without limit.
+func TestStopFlood(t *testing.T) {
+	b := newBench(t)
+	w, r := b.worker()
+	const n, answered = 20, 4
+	for i := range n {
+		b.publish(newcomer, signal.Stop, fmt.Sprint("c", i), "k1")
+	}
+	jobs := b.fetch(r, n)
+	now := time.Now()
+	for _, j := range jobs {
+		j.event.At = now // so that the bucket does not fill meanwhile
+	}
+	verifier{opts: w.opts, metrics: w.metrics, limiter: newLimiter(Limits{Messages: answered / 2, Starts: 1}), log: w.log}.verify(t.Context(), jobs)
+	groups, _ := groupJobs(jobs)
+	w.settle(t.Context(), groups, 1)
+	for _, j := range jobs {
+		if v := j.decision.Verdict; v != call.Stranger {
+			t.Fatalf("verdict %v, want every stop judged", v)
+		}
+	}
+	if got := b.stored(subjects.Inbox(newcomer, string(signal.Error))); got != answered {
+		t.Errorf("%d errors stored, want %d", got, answered)
+	}
+}

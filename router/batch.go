@@ -57,9 +57,18 @@ func split(groups []*group) [][]*group {
 const recordBytes = 8 << 10
 
 func (g *group) estimate() (messages, bytes int) {
+	messages = 1 // the timer
 	for _, j := range g.jobs {
-		messages += len(j.decision.Say) + 3 // record, rejection, timer
-		bytes += (len(j.decision.Say)+1)*(len(j.raw)+1<<10) + recordBytes
+		said := len(j.decision.Say)
+		if j.decision.Code != "" {
+			said++ // the rejection
+		}
+		messages += said
+		bytes += said * (len(j.raw) + 1<<10)
+		if j.decision.Next != nil {
+			messages++
+			bytes += recordBytes
+		}
 	}
 	return messages, bytes
 }

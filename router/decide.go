@@ -27,6 +27,9 @@ func (w *worker) decide(g *group) {
 			g.facts(&j.event)
 			j.decision = call.Decide(w.opts.Policy, state, j.event)
 		}
+		if j.quiet && j.decision.Code != "" && j.decision.Next == nil {
+			j.decision.Say = nil
+		}
 		if j.decision.Verdict == call.Deferred && !j.waits {
 			// Counted here and not when it is sent back: the next decision of this
 			// batch must know.

@@ -36,6 +36,8 @@ type job struct {
 	fault error
 
 	decision call.Decision
+	// quiet is set if a refusal of the message is not to be told.
+	quiet bool
 	// waits is set once the message counts among the deferred ones.
 	waits bool
 }

@@ -13,7 +13,8 @@ import (
 
 // Limits bound what one identity may send, per worker. 0 means the default, a
 // negative number no limit. Messages of the types stop and busy are never
-// limited: a call can always be ended.
+// limited: a call can always be ended. Only the answers to those that are refused
+// are, by Messages and AppMessages.
 type Limits struct {
 	// Messages per second of a user; default 50, in bursts of twice as many.
 	Messages int
@@ -54,8 +55,8 @@ type limiter struct {
 }
 
 type bucket struct {
-	messages, starts *rate.Limiter
-	answered         time.Time
+	messages, starts, ends *rate.Limiter
+	answered               time.Time
 }
 
 // pass is what the limiter says of a message.
@@ -65,6 +66,7 @@ const (
 	within pass = iota
 	over        // refuse, and tell the sender
 	silent      // refuse; the sender has just been told
+	quiet       // judge, but if that ends in a refusal do not say so
 )
 
 func newLimiter(limits Limits) *limiter {
@@ -79,15 +81,18 @@ func newLimiter(limits Limits) *limiter {
 // before the signature is verified, which costs far more: the broker's
 // permissions vouch for the identity in the subject.
 func (l *limiter) take(self identity.ID, role identity.Role, typ signal.Type, at time.Time) pass {
-	if typ == signal.Stop || typ == signal.Busy {
-		return within
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b, ok := l.buckets.Get(self)
 	if !ok {
 		b = l.bucket(role)
 		l.buckets.Add(self, b)
+	}
+	if typ == signal.Stop || typ == signal.Busy {
+		if b.ends.AllowN(at, 1) {
+			return within
+		}
+		return quiet // each answer is stored: refusals must not be had without limit
 	}
 	if b.messages.AllowN(at, 1) && (typ != signal.Start || b.starts.AllowN(at, 1)) {
 		return within
@@ -101,9 +106,9 @@ func (l *limiter) take(self identity.ID, role identity.Role, typ signal.Type, at
 
 func (l *limiter) bucket(role identity.Role) *bucket {
 	if role == identity.RoleApp {
-		return &bucket{messages: tokens(l.limits.AppMessages, 1), starts: tokens(-1, 1)}
+		return &bucket{messages: tokens(l.limits.AppMessages, 1), starts: tokens(-1, 1), ends: tokens(l.limits.AppMessages, 1)}
 	}
-	return &bucket{messages: tokens(l.limits.Messages, 1), starts: tokens(l.limits.Starts, 60)}
+	return &bucket{messages: tokens(l.limits.Messages, 1), starts: tokens(l.limits.Starts, 60), ends: tokens(l.limits.Messages, 1)}
 }
 
 // tokens returns a limiter of n per so many seconds.

@@ -37,9 +37,12 @@ func TestLimiter(t *testing.T) {
 		l := newLimiter(Limits{Messages: 1, Starts: 1})
 		count(l, user, signal.Candidate, 100, start)
 		for _, typ := range []signal.Type{signal.Stop, signal.Busy} {
-			if got := count(l, user, typ, 1000, start); got[within] != 1000 {
-				t.Errorf("%s: %v, want 1000 within", typ, got)
+			if got := count(l, user, typ, 1000, start); got[within]+got[quiet] != 1000 {
+				t.Errorf("%s: %v, want all 1000 judged", typ, got)
 			}
+		}
+		if got := count(l, user, signal.Stop, 10, start.Add(time.Hour)); got[within] != 2 || got[quiet] != 8 {
+			t.Errorf("stops: %v, want 2 answered", got)
 		}
 	})
 	t.Run("starts have a bucket of their own", func(t *testing.T) {

@@ -34,7 +34,7 @@ type Options struct {
 	// been issued; default 5 min.
 	MaxMessageAge time.Duration
 	// Batch is how many messages are verified and committed together at most;
-	// default 256.
+	// default 512.
 	Batch int
 	// Lanes is how many batches may be open at once, each with calls of its own;
 	// default 2. The server allows 50 in a stream, for the whole fleet.
@@ -67,7 +67,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.Limits = o.Limits.withDefaults()
 	if o.Batch <= 0 {
-		o.Batch = 256
+		o.Batch = 512
 	}
 	if o.Lanes <= 0 {
 		o.Lanes = 2

@@ -74,6 +74,7 @@ func (v verifier) one(ctx context.Context, j *job) error {
 	if limit == silent {
 		return errRateLimited
 	}
+	j.quiet = limit == quiet
 	envelope, err := identity.ParseEnvelope(j.raw)
 	if err != nil {
 		return envelopeRefusal(err)

@@ -31,7 +31,7 @@ type config struct {
 		}
 	}
 	ProxyKeys       string        `split_words:"true" desc:"Directory of signing keys: <selfid>.jwk for every proxy that the fleet serves, router.jwk for the fleet itself"`
-	HTTPAddr        string        `split_words:"true" default:":8080" desc:"Address of /metrics, /livez, /readyz and /version"`
+	HTTPAddr        string        `split_words:"true" default:":9090" desc:"Address of /metrics, /livez, /readyz and /version"`
 	LogLevel        slog.Level    `split_words:"true" default:"info" desc:"debug, info, warn or error"`
 	LogFormat       string        `split_words:"true" default:"text" desc:"text or json"`
 	RingTimeout     time.Duration `split_words:"true" default:"60s" desc:"How long a call rings, 5s to 180s"`
@@ -39,7 +39,7 @@ type config struct {
 	MaxMessageAge   time.Duration `split_words:"true" default:"5m" desc:"How old a message may be when the broker receives it, 10s to 24h"`
 	StreamMaxAge    time.Duration `split_words:"true" desc:"How long VOICE_OUT keeps messages, more than twice ROUTER_MAX_CALL_DURATION. Unset: 12h when provisioned, whatever is long enough when verified"`
 	Replicas        int           `desc:"Replicas of streams and buckets, 1 to 5. Unset: 1 when provisioned, any when verified"`
-	BatchSize       int           `split_words:"true" default:"256" desc:"Messages that are verified and committed together at most, 1 to 300"`
+	BatchSize       int           `split_words:"true" default:"512" desc:"Messages that are verified and committed together at most, 1 to 1000"`
 	CacheSize       int           `split_words:"true" default:"8192" desc:"Call records kept in memory, 1 to 1000000"`
 	ShutdownTimeout time.Duration `split_words:"true" default:"25s" desc:"How long draining may take after SIGTERM, 1s to 10m"`
 }

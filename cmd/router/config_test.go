@@ -20,8 +20,8 @@ func TestConfigDefaults(t *testing.T) {
 		t.Fatalf("an empty environment: want no error, got %v", err)
 	}
 	want := config{
-		HTTPAddr: ":8080", LogLevel: slog.LevelInfo, LogFormat: "text", RingTimeout: time.Minute, MaxCallDuration: 4 * time.Hour,
-		MaxMessageAge: 5 * time.Minute, BatchSize: 256, CacheSize: 8192, ShutdownTimeout: 25 * time.Second,
+		HTTPAddr: ":9090", LogLevel: slog.LevelInfo, LogFormat: "text", RingTimeout: time.Minute, MaxCallDuration: 4 * time.Hour,
+		MaxMessageAge: 5 * time.Minute, BatchSize: 512, CacheSize: 8192, ShutdownTimeout: 25 * time.Second,
 	}
 	want.NATS.URL = "nats://127.0.0.1:4222"
 	if diff := cmp.Diff(want, cfg); diff != "" {

@@ -39,7 +39,7 @@ func (c *config) check(unreadable map[string]bool) []error {
 	between("ROUTER_MAX_MESSAGE_AGE", c.MaxMessageAge, 10*time.Second, 24*time.Hour)
 	between("ROUTER_SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Second, 10*time.Minute)
 	count("ROUTER_REPLICAS", c.Replicas, 0, 5)
-	count("ROUTER_BATCH_SIZE", c.BatchSize, 1, 300)
+	count("ROUTER_BATCH_SIZE", c.BatchSize, 1, 1000)
 	count("ROUTER_CACHE_SIZE", c.CacheSize, 1, 1_000_000)
 	if c.StreamMaxAge != 0 && c.StreamMaxAge <= 2*c.MaxCallDuration && !unreadable["ROUTER_MAX_CALL_DURATION"] {
 		bad("ROUTER_STREAM_MAX_AGE is %s: want more than twice ROUTER_MAX_CALL_DURATION (%s), else the record of a live call could age away", c.StreamMaxAge, c.MaxCallDuration)

@@ -1,12 +1,13 @@
 package broker
 
 import (
+	"github.com/voicerouter/voicerouter/auth"
 	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/signal"
 	"github.com/voicerouter/voicerouter/subjects"
 )
 
-// Names of the users of the account ROUTER. Router and admin have inboxes of
+// Names of the users outside the account VOICE. Router and admin have inboxes of
 // their own (see subjects.InboxPrefix), so that the backend, which uses the
 // default prefix of every NATS client, does not overhear their replies.
 const (
@@ -14,23 +15,28 @@ const (
 	UserBackend = "backend"
 	UserAdmin   = "admin"
 	UserSystem  = "system"
+	UserAuth    = auth.User
 )
 
-// Permissions are what a user may publish and subscribe to; nothing else.
-type Permissions struct {
-	Publish, Subscribe []string
-}
+// userAnyone is who connects to an insecure server without a credential.
+const userAnyone = "anyone"
 
-// crossing is one meeting point of the two accounts: exported by ROUTER,
-// imported by VOICE.
+// Permissions are what a user may publish and subscribe to; nothing else.
+type Permissions = auth.Permissions
+
+// crossing is one meeting point of two accounts: exported by one, imported by
+// the other.
 type crossing struct {
 	Kind    string // "service" or "stream"
 	Subject string
 	// Stream marks a service that answers one request with many messages.
 	Stream bool
+	// Only is the account that may import it, "" for every one.
+	Only string
 }
 
-// crossings lists every point where the accounts meet. The wildcards stand for
+// crossings lists every point where the accounts ROUTER, which exports, and
+// VOICE, which imports, meet. The wildcards stand for
 // whole tokens; permissions narrow them to the identity's own name.
 //
 // Nobody in VOICE may ask for the account's limits. They are imported because
@@ -48,26 +54,44 @@ func crossings() []crossing {
 	}
 }
 
+// routerCrossings lists what ROUTER exports to AUTH alone: the directory of
+// identities, which a service may read and be told of, and the calls that it may
+// list and end.
+func routerCrossings() []crossing {
+	return []crossing{
+		{Kind: "service", Subject: subjects.RequestAccountInfo}, // see crossings
+		{Kind: "service", Subject: subjects.RequestMessage(subjects.KV(subjects.BucketIdentities))},
+		{Kind: "stream", Subject: subjects.KVKey(subjects.BucketIdentities, "*")},
+		{Kind: "service", Subject: subjects.ServiceCallList},
+		{Kind: "service", Subject: subjects.ServiceCallEnd},
+	}
+}
+
+// systemCrossings lists what SYS exports to AUTH alone: the connections of the
+// account VOICE, and the closing of connections.
+func systemCrossings() []crossing {
+	return []crossing{
+		{Kind: "service", Subject: subjects.RequestVoiceConnections, Stream: true},
+		{Kind: "service", Subject: subjects.FilterKick},
+	}
+}
+
 // IdentityPermissions returns what an identity may do in the account VOICE.
-// Types are listed by name: with a wildcard an identity could invent types and
-// so get round the limit of messages per subject.
 func IdentityPermissions(id identity.ID, role identity.Role) Permissions {
-	self := id.String()
-	var p Permissions
+	return auth.IdentityPermissions(id, role)
+}
+
+// anyonePermissions returns what a client without a credential may do in the
+// account VOICE of an insecure server: what every identity may.
+func anyonePermissions() Permissions {
+	p := Permissions{Subscribe: []string{">"}}
 	for _, typ := range signal.Types() {
-		p.Publish = append(p.Publish, subjects.Voice(self, string(typ)))
+		p.Publish = append(p.Publish, subjects.Voice("*", string(typ)))
 	}
-	p.Publish = append(p.Publish, subjects.Sync(self))
-	p.Subscribe = []string{subjects.LiveAll(self), subjects.InboxPrefix(self) + ".>"}
-	if role == identity.RoleApp {
-		// Never the creation of consumers: a consumer's deliver subject gets round
-		// the permissions to publish.
-		durable := subjects.AppConsumer(self)
-		p.Publish = append(p.Publish,
-			subjects.RequestConsumerInfo(subjects.StreamOut, durable),
-			subjects.RequestNext(subjects.StreamOut, durable),
-			subjects.FilterAck(subjects.StreamOut, durable))
-	}
+	p.Publish = append(p.Publish, subjects.FilterSync,
+		subjects.RequestConsumerInfo(subjects.StreamOut, "*"),
+		subjects.RequestNext(subjects.StreamOut, "*"),
+		subjects.FilterAck(subjects.StreamOut, "*"))
 	return p
 }
 
@@ -145,11 +169,12 @@ type role struct {
 }
 
 func (c Config) roles() []role {
-	router, backend := RouterPermissions(), BackendPermissions()
+	router, backend, service := RouterPermissions(), BackendPermissions(), auth.ServicePermissions()
 	return []role{
 		{UserRouter, subjects.AccountRouter, c.Router, &router},
 		{UserBackend, subjects.AccountRouter, c.Backend, &backend},
 		{UserAdmin, subjects.AccountRouter, c.Admin, nil},
 		{UserSystem, subjects.AccountSystem, c.System, nil},
+		{UserAuth, subjects.AccountAuth, c.Auth, &service},
 	}
 }

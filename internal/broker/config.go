@@ -3,6 +3,9 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,8 +49,42 @@ type Config struct {
 	// and System, who may do everything in the account SYS.
 	Backend, Admin, System Credential
 
-	// Identities are the users of the account VOICE.
+	// Callout has the auth callout service decide who connects to VOICE; then Auth
+	// is how the service authenticates.
+	Callout Callout
+	Auth    Credential
+
+	// Identities are users of the account VOICE that stand in the configuration
+	// itself. Without a callout only they can connect; with one there are none.
 	Identities []Endpoint
+
+	// WebSocket serves clients in browsers if its Port is set.
+	WebSocket WebSocket
+
+	// Insecure lets clients without a credential speak as any identity in VOICE,
+	// for experiments on one machine: Host must be a loopback address. Signatures
+	// are verified all the same.
+	Insecure bool
+}
+
+// Callout names the public keys of the auth callout service ([auth.Keys]); the
+// zero Callout is none.
+type Callout struct {
+	Issuer string // of an account, "A..."
+	XKey   string // of a curve key, "X..."
+}
+
+// IsZero reports whether there is no callout.
+func (c Callout) IsZero() bool { return c == Callout{} }
+
+// WebSocket configures the listener for browsers. It needs TLS, unless the server
+// listens on a loopback address only; "no TLS" behind a proxy that terminates it
+// is NoTLS.
+type WebSocket struct {
+	Port    int // 0 is off, -1 any free one
+	TLS     TLS // default: that of the other clients
+	NoTLS   bool
+	Origins []string // allowed origins; none: any
 }
 
 // BatchLimits are the limits of atomic batches. A zero field is the server's
@@ -62,9 +99,24 @@ type BatchLimits struct {
 // IsZero reports whether every limit is the server's default.
 func (b BatchLimits) IsZero() bool { return b == BatchLimits{} }
 
-// TLS names PEM files. With a CAFile clients must present a certificate.
+// TLS names PEM files. With a CAFile clients must present a certificate that it
+// has signed.
 type TLS struct {
 	CertFile, KeyFile, CAFile string
+	// HandshakeFirst has clients begin with the handshake, before the server says
+	// anything in the clear. They need the option as well. Not for WebSocket,
+	// where it is always so.
+	HandshakeFirst bool
+}
+
+func (t TLS) validate() error {
+	switch {
+	case (t.CertFile == "") != (t.KeyFile == ""):
+		return errors.New("TLS needs a certificate and a key, only one is given")
+	case t.CertFile == "" && (t.CAFile != "" || t.HandshakeFirst):
+		return errors.New("TLS options without a certificate")
+	}
+	return nil
 }
 
 // Credential is how a user of the accounts ROUTER or SYS authenticates: with an
@@ -119,11 +171,17 @@ func (c Config) Validate() error {
 	if c.MonitorPort < 0 || c.MonitorPort > 65535 {
 		bad("monitor port %d: want 0 (off) to 65535", c.MonitorPort)
 	}
-	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
-		bad("TLS needs a certificate and a key, only one is given")
+	if err := c.TLS.validate(); err != nil {
+		bad("%w", err)
 	}
 	if c.Router.IsZero() {
 		bad("no credential for the workers")
+	}
+	for _, err := range append(c.checkCallout(), c.checkWebSocket()...) {
+		bad("%w", err)
+	}
+	if c.Insecure && !c.loopback() {
+		bad("insecure, but listening on %s: want a loopback address", c.Host)
 	}
 	seen := map[string]string{}
 	once := func(key, who string) {
@@ -150,6 +208,65 @@ func (c Config) Validate() error {
 		once("nkey "+e.NKey, "identity "+e.ID.String())
 	}
 	return errors.Join(errs...)
+}
+
+func (c Config) checkCallout() (errs []error) {
+	switch {
+	case c.Callout.IsZero() && c.Auth.IsZero():
+		return nil
+	case c.Callout.IsZero():
+		return []error{errors.New("a credential for the auth callout service, but no callout")}
+	case c.Auth.IsZero():
+		errs = append(errs, errors.New("no credential for the auth callout service"))
+	}
+	if !nkeys.IsValidPublicAccountKey(c.Callout.Issuer) {
+		errs = append(errs, errors.New("callout issuer is not a public account key (A...)"))
+	}
+	if !nkeys.IsValidPublicCurveKey(c.Callout.XKey) {
+		errs = append(errs, errors.New("callout xkey is not a public curve key (X...)"))
+	}
+	if len(c.Identities) > 0 {
+		errs = append(errs, errors.New("both a callout and identities: with a callout they come from the directory"))
+	}
+	if !c.hasNKey() {
+		errs = append(errs, errors.New("a callout needs a user with an nkey: the server sends no nonce else, and a signature of none can be replayed"))
+	}
+	return errs
+}
+
+func (c Config) hasNKey() bool {
+	return slices.ContainsFunc(c.roles(), func(r role) bool { return r.Credential.NKey != "" })
+}
+
+func (c Config) checkWebSocket() (errs []error) {
+	w := c.WebSocket
+	if w.Port == 0 {
+		return nil
+	}
+	if w.Port < -1 || w.Port > 65535 {
+		errs = append(errs, fmt.Errorf("WebSocket port %d: want 0 (off), -1 (any) to 65535", w.Port))
+	}
+	if err := w.TLS.validate(); err != nil {
+		errs = append(errs, fmt.Errorf("WebSocket: %w", err))
+	}
+	if w.TLS.CertFile == "" && c.TLS.CertFile == "" && !w.NoTLS && !c.loopback() {
+		errs = append(errs, errors.New("WebSocket without TLS: name a certificate, or say that a proxy in front terminates TLS"))
+	}
+	for _, origin := range w.Origins {
+		if u, err := url.Parse(origin); err != nil || u.Host == "" || !printable(origin) {
+			errs = append(errs, fmt.Errorf("WebSocket origin %.80q: want a URL such as https://example.org", origin))
+		}
+	}
+	return errs
+}
+
+// loopback reports whether only this machine reaches the server.
+func (c Config) loopback() bool {
+	if c.Host == "" || c.Host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(c.Host)
+	return ip != nil && ip.IsLoopback()
 }
 
 func (c Credential) validate() error {

@@ -31,7 +31,13 @@ type account struct {
 	JetStream bool
 	Users     []user
 	Exports   []crossing
-	Imports   []crossing
+	Imports   []imported
+}
+
+// imported is a crossing seen from the account that imports it.
+type imported struct {
+	crossing
+	From string
 }
 
 // Render returns the text of a complete nats-server configuration. It contains
@@ -49,31 +55,56 @@ func (c Config) Render() ([]byte, error) {
 	if c.MaxPayload == 0 {
 		c.MaxPayload = 1 << 20
 	}
+	if c.WebSocket.TLS.CertFile == "" && !c.WebSocket.NoTLS {
+		c.WebSocket.TLS = c.TLS
+	}
 	var out bytes.Buffer
 	err := confTemplate.Execute(&out, struct {
 		Config
-		Accounts []account
-		System   string
-		Exporter string
-	}{c, c.accounts(), subjects.AccountSystem, subjects.AccountRouter})
+		Accounts                   []account
+		System, Voice, AuthAccount string
+		Anyone                     string
+		AuthUsers                  []string
+	}{c, c.accounts(), subjects.AccountSystem, subjects.AccountVoice, subjects.AccountAuth, userAnyone, c.authUsers()})
 	if err != nil {
 		return nil, fmt.Errorf("broker: write configuration: %w", err)
 	}
 	return out.Bytes(), nil
 }
 
+// authUsers names the users whom the server does not ask the callout about.
+func (c Config) authUsers() []string {
+	users := []string{c.Auth.NKey}
+	if c.Auth.NKey == "" {
+		users[0] = c.Auth.User
+	}
+	if c.Insecure {
+		users = append(users, userAnyone)
+	}
+	return users
+}
+
 func (c Config) accounts() []account {
 	system := account{Name: subjects.AccountSystem}
 	router := account{Name: subjects.AccountRouter, JetStream: true, Exports: crossings()}
-	voice := account{Name: subjects.AccountVoice, Imports: crossings()}
+	voice := account{Name: subjects.AccountVoice, Imports: from(router.Name, crossings())}
+	service := account{Name: subjects.AccountAuth}
+	if !c.Callout.IsZero() {
+		system.Exports = only(service.Name, systemCrossings())
+		router.Exports = append(router.Exports, only(service.Name, routerCrossings()[1:])...)
+		service.Imports = append(from(router.Name, routerCrossings()), from(system.Name, systemCrossings())...)
+	}
 	for _, r := range c.roles() {
 		if r.Credential.IsZero() {
 			continue
 		}
 		u := user{r.Name, r.Credential, r.Permissions}
-		if r.Account == system.Name {
+		switch r.Account {
+		case system.Name:
 			system.Users = append(system.Users, u)
-		} else {
+		case service.Name:
+			service.Users = append(service.Users, u)
+		default:
 			router.Users = append(router.Users, u)
 		}
 	}
@@ -81,7 +112,29 @@ func (c Config) accounts() []account {
 		p := IdentityPermissions(e.ID, e.Role)
 		voice.Users = append(voice.Users, user{string(e.Role) + " " + e.ID.String(), Credential{NKey: e.NKey}, &p})
 	}
-	return []account{system, router, voice}
+	if c.Insecure {
+		p := anyonePermissions()
+		voice.Users = append(voice.Users, user{"whoever has no credential", Credential{User: userAnyone, Password: userAnyone}, &p})
+	}
+	if c.Callout.IsZero() {
+		return []account{system, router, voice}
+	}
+	return []account{system, router, voice, service}
+}
+
+func only(account string, list []crossing) []crossing {
+	for i := range list {
+		list[i].Only = account
+	}
+	return list
+}
+
+func from(account string, list []crossing) []imported {
+	imports := make([]imported, len(list))
+	for i, c := range list {
+		imports[i] = imported{c, account}
+	}
+	return imports
 }
 
 func quoteList(items []string) string {

@@ -161,8 +161,21 @@ func (s *Server) SetIdentities(identities []Endpoint) error {
 	if slices.Equal(identities, s.cfg.Identities) {
 		return nil
 	}
+	return s.reload(func(c *Config) { c.Identities = identities })
+}
+
+// Reload changes the configuration of the running server: it writes it anew and
+// reads it as the server does on SIGHUP. Files that it names, certificates say,
+// are read again, too. After an error the server runs on as before.
+func (s *Server) Reload(change func(*Config)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reload(change)
+}
+
+func (s *Server) reload(change func(*Config)) error {
 	before := s.cfg
-	s.cfg.Identities = identities
+	change(&s.cfg)
 	so, err := s.load()
 	if err == nil {
 		err = s.srv.ReloadOptions(so)
@@ -175,6 +188,14 @@ func (s *Server) SetIdentities(identities []Endpoint) error {
 		return fmt.Errorf("broker: reload configuration: %w", err)
 	}
 	return nil
+}
+
+// WebSocketURL returns the address for clients in browsers, "" if there is none.
+func (s *Server) WebSocketURL() string {
+	if s.cfg.WebSocket.Port == 0 {
+		return ""
+	}
+	return s.srv.WebsocketURL()
 }
 
 // Shutdown ends the server and waits until it has ended. What JetStream holds in

@@ -22,8 +22,8 @@ import (
 // is at most three times what it is without the flood. Rounds with and without
 // take turns, so that the noise of the machine hits both.
 func TestFlood(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
+	if testing.Short() || raceDetector {
+		t.Skip("takes some seconds, and measures them")
 	}
 	const pairs, rounds = 50, 3
 	opts := brokertest.Options{}

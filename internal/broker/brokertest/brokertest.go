@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 
+	"github.com/voicerouter/voicerouter/auth"
 	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/internal/broker"
 	"github.com/voicerouter/voicerouter/internal/provision"
@@ -42,6 +43,13 @@ type Options struct {
 	Dir string
 	// Logger receives the server's log; nil discards it.
 	Logger *slog.Logger
+	// Callout has an auth callout service decide who connects, as it is in
+	// production. Without it the identities stand in the server's configuration.
+	Callout bool
+	// Auth changes the options of the service before it starts.
+	Auth func(*auth.Options)
+	// NoAuth starts no service: see [Broker.StartAuth].
+	NoAuth bool
 }
 
 // Broker is a running broker. Every connection that it opens is closed with the
@@ -52,6 +60,7 @@ type Broker struct {
 	Identities map[identity.ID]Identity
 
 	roles map[string]nkeys.KeyPair
+	keys  auth.Keys // of the callout service; zero without one
 }
 
 // Identity is a generated identity: what it signs with and what it connects
@@ -88,6 +97,9 @@ func Start(tb testing.TB, opts Options) *Broker {
 		cfg.Identities = append(cfg.Identities, e)
 		opts.Provision.Apps = append(opts.Provision.Apps, e.ID)
 	}
+	if opts.Callout {
+		b.callout(tb, &cfg)
+	}
 	if opts.Configure != nil {
 		opts.Configure(&cfg)
 	}
@@ -101,6 +113,9 @@ func Start(tb testing.TB, opts Options) *Broker {
 	b.Server = server
 	if !opts.Bare {
 		b.provision(tb, opts)
+	}
+	if opts.Callout && !opts.NoAuth {
+		b.StartAuth(tb, opts.Auth)
 	}
 	return b
 }
@@ -123,13 +138,18 @@ func (b *Broker) provision(tb testing.TB, opts Options) {
 		tb.Fatalf("open bucket: %v", err)
 	}
 	for id, i := range b.Identities {
-		value, err := i.Record.Encode()
-		if err != nil {
-			tb.Fatalf("record of %s: %v", id, err)
-		}
-		if _, err := kv.Put(ctx, id.String(), value); err != nil {
-			tb.Fatalf("put %s: %v", id, err)
-		}
+		put(ctx, tb, kv, id, i.Record)
+	}
+}
+
+func put(ctx context.Context, tb testing.TB, kv jetstream.KeyValue, id identity.ID, record identity.Record) {
+	tb.Helper()
+	value, err := record.Encode()
+	if err != nil {
+		tb.Fatalf("record of %s: %v", id, err)
+	}
+	if _, err := kv.Put(ctx, id.String(), value); err != nil {
+		tb.Fatalf("put %s: %v", id, err)
 	}
 }
 
@@ -199,8 +219,10 @@ func (b *Broker) Add(tb testing.TB, name string, role identity.Role) Identity {
 		e, _ := broker.EndpointOf(id, i.Record)
 		endpoints = append(endpoints, e)
 	}
-	if err := b.SetIdentities(endpoints); err != nil {
-		tb.Fatalf("add identity %s: %v", name, err)
+	if b.keys.IsZero() {
+		if err := b.SetIdentities(endpoints); err != nil {
+			tb.Fatalf("add identity %s: %v", name, err)
+		}
 	}
 	opts := Options{}
 	if role == identity.RoleApp {
