@@ -149,11 +149,13 @@ func (s *Service) Run(ctx context.Context) error {
 		defer close(enforced)
 		newEnforcer(s).run(enforcing)
 	}()
-	// Whoever is told that the service is ready finds it subscribed.
-	if err := s.opts.Conn.FlushWithContext(ctx); err == nil {
-		s.running.Store(true)
-		s.opts.Logger.Info("auth callout service running", "issuer", s.opts.Keys.Issuer(), "ttl", s.opts.TTL.String())
+	// Whoever is told that the service is ready finds it subscribed. Without a
+	// connection that follows with the next one.
+	if err := s.opts.Conn.FlushTimeout(patience); err != nil {
+		s.opts.Logger.Warn("not connected to NATS yet", "error", err)
 	}
+	s.running.Store(true)
+	s.opts.Logger.Info("auth callout service running", "issuer", s.opts.Keys.Issuer(), "ttl", s.opts.TTL.String())
 	<-ctx.Done()
 	s.running.Store(false)
 	err = service.Stop()

@@ -56,7 +56,7 @@ func (r *Router) serve(ctx context.Context) (*services, error) {
 		return nil, fmt.Errorf("router: services: %w", err)
 	}
 	s := &services{micro: service}
-	sync := &syncer{r: r}
+	sync := newSyncer(r)
 	// Identities that ask for their inboxes must not keep the administration out.
 	inboxes, calls := make(chan struct{}, maxConcurrent), make(chan struct{}, maxConcurrent)
 	endpoints := []struct {

@@ -10,9 +10,11 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nats.go/micro"
 	"github.com/synadia-io/orbit.go/jetstreamext"
+	"golang.org/x/time/rate"
 
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/identity"
@@ -25,9 +27,38 @@ import (
 type syncer struct {
 	r *Router
 
-	mu     sync.Mutex
+	askers *simplelru.LRU[string, *rate.Limiter]
+
+	mu     sync.Mutex // guards all of these
 	last   uint64
 	lastAt time.Time
+}
+
+func newSyncer(r *Router) *syncer {
+	askers, err := simplelru.NewLRU[string, *rate.Limiter](limitedIdentities, nil)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
+	return &syncer{r: r, askers: askers}
+}
+
+// An identity may ask this often, of one worker: enough to page through the
+// longest inbox at once, too little to keep the others waiting.
+const (
+	syncsPerSecond = 10
+	syncBurst      = 40
+)
+
+// allow reports whether self may ask now.
+func (s *syncer) allow(self string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	limit, ok := s.askers.Get(self)
+	if !ok {
+		limit = rate.NewLimiter(syncsPerSecond, syncBurst)
+		s.askers.Add(self, limit)
+	}
+	return limit.AllowN(s.r.opts.Now(), 1)
 }
 
 const (
@@ -52,8 +83,15 @@ func (s *syncer) handle(ctx context.Context, req micro.Request) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	response, err := s.answer(ctx, self, req.Data())
+	var response signal.SyncResponse
+	err := errSyncLimited
+	if s.allow(self) {
+		response, err = s.answer(ctx, self, req.Data())
+	}
 	switch {
+	case errors.Is(err, errSyncLimited):
+		s.r.metrics.syncs.WithLabelValues("limited").Inc()
+		response = signal.SyncResponse{Error: &signal.SyncError{Code: signal.CodeRateLimited, Detail: err.Error()}}
 	case err != nil && ctx.Err() == nil && errors.Is(err, errBadSync):
 		s.r.metrics.syncs.WithLabelValues("refused").Inc()
 		response = signal.SyncResponse{Error: &signal.SyncError{Code: signal.CodeBadClaims, Detail: err.Error()}}
@@ -72,6 +110,8 @@ func (s *syncer) handle(ctx context.Context, req micro.Request) {
 		s.r.log.limited("sync answer not sent", "error", err)
 	}
 }
+
+var errSyncLimited = errors.New("too many requests: ask again in a second")
 
 var errBadSync = errors.New(`want {"since":N} with N a sequence, 0 for a cold start`)
 

@@ -199,7 +199,7 @@ func (w *worker) sound(groups []*group) []*group {
 			continue
 		}
 		w.trouble("call cannot be decided now", g.fault)
-		w.sendBack(g, time.Second)
+		w.sendBack(g, time.Second<<min(max(g.jobs[0].event.Delivery-1, 0), 6))
 	}
 	return keep
 }

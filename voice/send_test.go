@@ -94,7 +94,7 @@ func TestSendsAreStoredSignedAndNamed(t *testing.T) {
 		if m.Type != s.typ || msg.Subject() != subjects.Voice(operator, string(s.typ)) {
 			t.Errorf("got type %s on %s, want %s", m.Type, msg.Subject(), s.typ)
 		}
-		if got, want := msg.Headers().Get(nats.MsgIdHdr), operator+"."+m.JTI; got != want {
+		if got, want := msg.Headers().Get(nats.MsgIdHdr), signal.MsgID(m.Issuer, m.JTI); got != want {
 			t.Errorf("%s: got Nats-Msg-Id %q, want %q", s.typ, got, want)
 		}
 		if m.Party != "desk" || m.Issuer.String() != operator || m.Recipient.String() != proxy || m.CID != "cid" {

@@ -122,7 +122,7 @@ func (v *Voice) Send(ctx context.Context, m signal.Message) error {
 		return err
 	}
 	c.mine.add(callID{m.CID, m.CallID}) // before its answer can arrive
-	id := c.self.String() + "." + m.JTI
+	id := signal.MsgID(c.self, m.JTI)
 	return c.publish(ctx, subjects.Voice(c.self.String(), string(m.Type)), id, c.opts.SigningKey.Sign(claims))
 }
 

@@ -316,3 +316,18 @@ func TestSyncEnded(t *testing.T) {
 		t.Errorf("asked since beyond the end of the stream, answered upto %d", again.Upto)
 	}
 }
+
+// TestSyncLimited: an identity that asks without end is told to wait, and keeps
+// nobody else from asking.
+func TestSyncLimited(t *testing.T) {
+	w := newWorld(t, brokertest.Options{})
+	w.fleet(nil)
+	cu, op := w.endpoint(customer), w.endpoint(operator)
+	eventually(t, "too many requests are refused", func() bool {
+		page, _ := ask[signal.SyncResponse](t, cu.nc, subjects.Sync(customer), signal.SyncRequest{})
+		return page.Error != nil && page.Error.Code == signal.CodeRateLimited
+	})
+	if page, _ := ask[signal.SyncResponse](t, op.nc, subjects.Sync(operator), signal.SyncRequest{}); page.Error != nil {
+		t.Errorf("another identity: %+v", page.Error)
+	}
+}
