@@ -51,29 +51,30 @@ type serverError struct {
 
 func (e *serverError) Error() string { return fmt.Sprintf("%s (%d)", e.Description, e.Code) }
 
-// cut closes every connection of the account VOICE that was opened by one of
-// these users before the user's time.
-func (e *enforcer) cut(ctx context.Context, before map[string]time.Time) error {
+// cut closes the outdated connections and every connection of the account VOICE
+// that was opened by one of these users before the user's time.
+func (e *enforcer) cut(ctx context.Context, before map[string]time.Time, outdated []admission) error {
+	var errs []error
+	for _, o := range outdated {
+		errs = append(errs, e.kick(ctx, o.server, connection{ID: o.connection, User: o.id.String()}))
+	}
 	kick := func(server string, c connection) error {
 		if at, ours := before[c.User]; !ours || !c.Start.Before(at) {
 			return nil
 		}
-		if err := e.kick(ctx, server, c.ID); err != nil {
-			return err
-		}
-		e.metrics.kicked.Inc()
-		e.log.Info("connection cut: its identity has changed", "identity", c.User, "server", server, "connection", c.ID)
-		return nil
+		return e.kick(ctx, server, c)
 	}
 	if len(before) > fewUsers {
-		return e.connections(ctx, "", kick)
+		return errors.Join(append(errs, e.connections(ctx, "", kick))...)
 	}
-	for user := range before {
-		if err := e.connections(ctx, user, kick); err != nil {
-			return err
-		}
+	listed := make(chan error, len(before))
+	for user := range before { // side by side: each waits for servers that may not exist
+		go func() { listed <- e.connections(ctx, user, kick) }()
 	}
-	return nil
+	for range before {
+		errs = append(errs, <-listed)
+	}
+	return errors.Join(errs...)
 }
 
 // connections calls found with every connection in VOICE of a user, "" for all,
@@ -142,17 +143,28 @@ func next(ctx context.Context, sub *nats.Subscription, wait time.Duration) (*nat
 }
 
 // kick closes one connection of a server. That it is gone already is no error.
-func (e *enforcer) kick(ctx context.Context, server string, connection uint64) error {
+func (e *enforcer) kick(ctx context.Context, server string, c connection) error {
 	body, err := json.Marshal(struct {
 		CID uint64 `json:"cid"`
-	}{connection})
+	}{c.ID})
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, gatherFor)
 	defer cancel()
-	if _, err := e.nc.RequestWithContext(ctx, subjects.RequestKick(server), body); err != nil {
-		return fmt.Errorf("auth: close connection %d of server %s: %w", connection, server, err)
+	m, err := e.nc.RequestWithContext(ctx, subjects.RequestKick(server), body)
+	if err != nil {
+		return fmt.Errorf("auth: close connection %d of server %s: %w", c.ID, server, err)
+	}
+	var resp struct {
+		Error *serverError `json:"error"`
+	}
+	if err := json.Unmarshal(m.Data, &resp); err != nil {
+		return fmt.Errorf("auth: close connection %d of server %s: %w", c.ID, server, err)
+	}
+	if resp.Error == nil {
+		e.metrics.kicked.Inc()
+		e.log.Info("connection cut: its identity has changed", "identity", c.User, "server", server, "connection", c.ID)
 	}
 	return nil
 }

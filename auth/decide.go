@@ -47,83 +47,81 @@ func results() []Result {
 	}
 }
 
+// verdict is a decision about a connection.
+type verdict struct {
+	id     identity.ID // zero if the name is none
+	role   identity.Role
+	seq    uint64 // of the entry that was judged by, 0 if unknown
+	result Result
+}
+
 // decide says whether the connection is that of the identity it names. The error
 // says more about Unavailable.
-func (s *Service) decide(ctx context.Context, r request) (identity.ID, identity.Role, Result, error) {
+func (s *Service) decide(ctx context.Context, r request) (verdict, error) {
 	if !transport(r.ClientInformation.Kind, r.ClientInformation.Type) {
-		return identity.ID{}, "", WrongTransport, nil
+		return verdict{result: WrongTransport}, nil
 	}
 	// Nothing that could mean more than one token of a subject passes here: the
 	// permissions are made of the name.
 	id, err := identity.ParseID(r.ConnectOptions.Name)
 	if err != nil {
-		return identity.ID{}, "", BadName, nil
+		return verdict{result: BadName}, nil
 	}
-	p, result := proofOf(r, id)
+	nkey, result := proven(r)
 	if result != "" {
-		return id, "", result, nil
+		return verdict{id: id, result: result}, nil
 	}
-	record, err := s.opts.Directory.Lookup(ctx, id)
+	e, err := s.lookup(ctx, id)
+	v := verdict{id: id, role: e.record.Role, seq: e.seq}
 	switch {
 	case errors.Is(err, identity.ErrUnknown):
-		return id, "", Unknown, nil
+		v.result, err = Unknown, nil
 	case err != nil:
-		return id, "", Unavailable, err
-	case record.Revoked:
-		return id, "", Revoked, nil
-	case record.NKey == "" || p.nkey != "" && p.nkey != record.NKey:
-		return id, "", WrongKey, nil
-	case p.nkey == "" && !p.by(record.NKey):
-		return id, "", BadSignature, nil
+		v.result = Unavailable
+	case e.record.Revoked:
+		v.result = Revoked
+	case e.record.NKey != nkey: // never "": a client without one does not get here
+		v.result = WrongKey
+	default:
+		v.result = Allowed
 	}
-	return id, record.Role, Allowed, nil
+	return v, err
+}
+
+// lookup reads the entry of id.
+func (s *Service) lookup(ctx context.Context, id identity.ID) (entry, error) {
+	if s.opts.Directory == nil {
+		return s.directory.entry(ctx, id)
+	}
+	record, err := s.opts.Directory.Lookup(ctx, id)
+	return entry{record: record}, err
 }
 
 func transport(kind, typ string) bool {
 	return kind == "Client" && (typ == "nats" || typ == "websocket")
 }
 
-// proof is what a client presents to be believed.
-type proof struct {
-	nkey             string
-	nonce, signature []byte
-}
-
-// proofOf reads the proof and verifies it against the nkey that the client
-// claims: the server has passed everything on unverified.
-//
-// A server that reloads its configuration asks again about open connections. It
-// has forgotten the nkey then, and reports the name that the first JWT carried as
-// the user; the signature is verified against the nkey of the directory instead,
-// which proves as much.
-func proofOf(r request, id identity.ID) (proof, Result) {
-	o := r.ConnectOptions
-	if o.Nkey == "" && o.Username != id.String() {
-		return proof{}, NoKey
-	}
+// proven returns the nkey that the client has proven to hold: the server has
+// passed nkey and signature on unverified.
+func proven(r request) (nkey string, result Result) {
+	o, nonce := r.ConnectOptions, r.ClientInformation.Nonce
 	// Without a nonce a signature proves nothing: it can be replayed.
-	if o.SignedNonce == "" || r.ClientInformation.Nonce == "" {
-		return proof{}, NoKey
+	if o.Nkey == "" || o.SignedNonce == "" || nonce == "" {
+		return "", NoKey
 	}
 	signature, err := base64.RawURLEncoding.DecodeString(o.SignedNonce)
 	if err != nil {
 		// Some client libraries pad; the server itself takes both.
 		if signature, err = base64.StdEncoding.DecodeString(o.SignedNonce); err != nil {
-			return proof{}, BadSignature
+			return "", BadSignature
 		}
 	}
-	p := proof{nkey: o.Nkey, nonce: []byte(r.ClientInformation.Nonce), signature: signature}
-	if p.nkey != "" && !p.by(p.nkey) {
-		return proof{}, BadSignature
+	if !nkeys.IsValidPublicUserKey(o.Nkey) {
+		return "", BadSignature
 	}
-	return p, ""
-}
-
-// by reports whether the nonce is signed by the user key nkey.
-func (p proof) by(nkey string) bool {
-	if !nkeys.IsValidPublicUserKey(nkey) {
-		return false
+	key, err := nkeys.FromPublicKey(o.Nkey)
+	if err != nil || key.Verify([]byte(nonce), signature) != nil {
+		return "", BadSignature
 	}
-	key, err := nkeys.FromPublicKey(nkey)
-	return err == nil && key.Verify(p.nonce, p.signature) == nil
+	return o.Nkey, ""
 }

@@ -17,20 +17,16 @@ import (
 // identity that has just been revoked must not get in by a cache or a replica.
 type directory struct{ nc *nats.Conn }
 
-// entry is a record and when the broker stored it.
+// entry is a record, where it stands in the bucket's stream, and when the broker
+// stored it.
 type entry struct {
 	record identity.Record
+	seq    uint64
 	at     time.Time
 }
 
-// Lookup implements [identity.Directory].
-func (d directory) Lookup(ctx context.Context, id identity.ID) (identity.Record, error) {
-	e, err := d.entry(ctx, id)
-	return e.record, err
-}
-
-// entry is Lookup with the time of the entry, which is also set when the entry
-// is broken or says that the identity is gone.
+// entry returns the entry of id, or [identity.ErrUnknown], or an error that wraps
+// [identity.ErrRecord] if it is broken.
 func (d directory) entry(ctx context.Context, id identity.ID) (entry, error) {
 	m, err := msgget.Last(ctx, d.nc, subjects.KV(subjects.BucketIdentities), subjects.KVKey(subjects.BucketIdentities, id.String()))
 	if errors.Is(err, msgget.ErrNone) {
@@ -40,13 +36,13 @@ func (d directory) entry(ctx context.Context, id identity.ID) (entry, error) {
 		return entry{}, fmt.Errorf("auth: look up %s: %w", id, err)
 	}
 	if m.Gone() {
-		return entry{at: m.Time}, identity.ErrUnknown
+		return entry{}, identity.ErrUnknown
 	}
 	record, err := identity.DecodeRecord(m.Data)
 	if err != nil {
-		return entry{at: m.Time}, fmt.Errorf("auth: identity %s: %w", id, err)
+		return entry{}, fmt.Errorf("auth: identity %s: %w", id, err)
 	}
-	return entry{record, m.Time}, nil
+	return entry{record, m.Seq, m.Time}, nil
 }
 
 // changes walks over the entries of the bucket in the order of their writing.

@@ -27,13 +27,14 @@ const (
 
 // enforcer makes changes of the directory count for connections that are open. A
 // connection is entitled if its identity is valid and the entry has not been
-// written since the connection was opened. So that a service which starts late
+// written since the connection was judged. So that a service which starts late
 // misses nothing, it begins with what was written within the life of a JWT: older
 // connections there are none.
 type enforcer struct {
 	nc      *nats.Conn
 	dir     directory
 	changes changes
+	recent  *admissions
 	poll    time.Duration
 	log     *slog.Logger
 	metrics *metrics
@@ -47,7 +48,7 @@ type visits []time.Time
 func newEnforcer(s *Service) *enforcer {
 	o := s.opts
 	return &enforcer{
-		nc: o.Conn, dir: directory{o.Conn}, poll: o.PollEvery, log: o.Logger, metrics: s.metrics, now: o.Now,
+		nc: o.Conn, dir: s.directory, recent: &s.admitted, poll: o.PollEvery, log: o.Logger, metrics: s.metrics, now: o.Now,
 		changes: changes{nc: o.Conn, since: o.Now().Add(-o.TTL - time.Minute)},
 		due:     map[identity.ID]visits{},
 	}
@@ -55,8 +56,13 @@ func newEnforcer(s *Service) *enforcer {
 
 // run enforces until ctx ends.
 func (e *enforcer) run(ctx context.Context) {
-	notices := make(chan *nats.Msg, 1)
-	sub, err := e.nc.ChanSubscribe(subjects.KVKey(subjects.BucketIdentities, "*"), notices)
+	notices := make(chan struct{}, 1)
+	sub, err := e.nc.Subscribe(subjects.KVKey(subjects.BucketIdentities, "*"), func(*nats.Msg) {
+		select {
+		case notices <- struct{}{}:
+		default: // one says as much as many
+		}
+	})
 	if err != nil {
 		e.log.Error("changes of identities are not noticed at once, only every while", "every", e.poll.String(), "error", err)
 	} else {
@@ -68,7 +74,7 @@ func (e *enforcer) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-notices: // a full channel drops notices: one says as much as many
+		case <-notices:
 			timer.Reset(settle)
 			continue
 		case <-timer.C:
@@ -146,19 +152,25 @@ func (e *enforcer) wait() time.Duration {
 // enforce closes the connections of these identities that are not entitled, and
 // ends the live calls of those that are revoked or gone.
 func (e *enforcer) enforce(ctx context.Context, batch []identity.ID) error {
-	cutoff := make(map[string]time.Time, len(batch)) // identity to the time before which its connections opened
+	before := make(map[string]time.Time, len(batch)) // when a user's connections must not have been opened
+	var outdated []admission
 	var barred []identity.ID
 	for _, id := range batch {
-		before, valid, err := e.entitled(ctx, id)
-		if err != nil {
-			return err
-		}
-		if !valid {
+		entry, err := e.dir.entry(ctx, id)
+		switch {
+		case errors.Is(err, identity.ErrUnknown), errors.Is(err, identity.ErrRecord), err == nil && entry.record.Revoked:
+			before[id.String()] = never
 			barred = append(barred, id)
+		case err != nil:
+			return fmt.Errorf("auth: enforce the change of %s: %w", id, err)
+		case entry.record.NKey == "":
+			before[id.String()] = never
+		default:
+			before[id.String()] = entry.at
+			outdated = append(outdated, e.recent.outdated(id, entry.seq)...)
 		}
-		cutoff[id.String()] = before
 	}
-	err := e.cut(ctx, cutoff)
+	err := e.cut(ctx, before, outdated)
 	for _, id := range barred {
 		n, endErr := EndCalls(ctx, e.nc, id)
 		if n > 0 {
@@ -170,24 +182,6 @@ func (e *enforcer) enforce(ctx context.Context, batch []identity.ID) error {
 		}
 	}
 	return err
-}
-
-// entitled returns the time before which connections of id must not have been
-// opened, and whether id may connect at all.
-func (e *enforcer) entitled(ctx context.Context, id identity.ID) (before time.Time, valid bool, err error) {
-	entry, err := e.dir.entry(ctx, id)
-	switch {
-	case errors.Is(err, identity.ErrUnknown), errors.Is(err, identity.ErrRecord):
-		return never, false, nil
-	case err != nil:
-		return time.Time{}, false, fmt.Errorf("auth: enforce the change of %s: %w", id, err)
-	case entry.record.Revoked || entry.record.NKey == "":
-		return never, entry.record.NKey == "" && !entry.record.Revoked, nil
-	default:
-		// The broker stamps a write before it is committed; who was decided on in
-		// between was judged by the old entry.
-		return entry.at.Add(settle / 2), true, nil
-	}
 }
 
 // never is a time before which every connection has been opened.

@@ -39,15 +39,15 @@ func UserClaims(subject string, id identity.ID, role identity.Role, expires time
 }
 
 // issue returns the user JWT of a connection.
-func (s *Service) issue(r request, id identity.ID, role identity.Role) (string, error) {
-	claims, err := UserClaims(r.UserNkey, id, role, s.opts.Now().Add(spread(s.opts.TTL)))
+func (s *Service) issue(r request, v verdict) (string, error) {
+	claims, err := UserClaims(r.UserNkey, v.id, v.role, s.opts.Now().Add(spread(s.opts.TTL)))
 	if err != nil {
 		return "", err
 	}
 	claims.Audience = subjects.AccountVoice // where the server places the connection
 	token, err := claims.Encode(s.opts.Keys.issuer)
 	if err != nil {
-		return "", fmt.Errorf("auth: sign the user JWT of %s: %w", id, err)
+		return "", fmt.Errorf("auth: sign the user JWT of %s: %w", v.id, err)
 	}
 	return token, nil
 }

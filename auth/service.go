@@ -37,7 +37,8 @@ type Options struct {
 	// PollEvery is how often the directory is asked for changes besides being told
 	// of them. Default 10 s.
 	PollEvery time.Duration
-	// Directory finds identities. Default: the bucket, read from its leader.
+	// Directory finds identities. Default: the bucket, read from its leader for
+	// every connection.
 	Directory identity.Directory
 	// Logger receives refusals, without secrets. Default none.
 	Logger *slog.Logger
@@ -79,9 +80,6 @@ func (o Options) withDefaults() (Options, error) {
 	if o.PollEvery == 0 {
 		o.PollEvery = 10 * time.Second
 	}
-	if o.Directory == nil {
-		o.Directory = directory{o.Conn}
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -94,13 +92,15 @@ func (o Options) withDefaults() (Options, error) {
 // Service answers the server's question who a connection is. Several share the
 // questions. Use [New].
 type Service struct {
-	opts    Options
-	metrics *metrics
-	refused refusalLog
-	slots   chan struct{}  // one token per request that is being decided
-	waiting sync.WaitGroup // requests that are decided or wait to be refused
-	done    chan struct{}  // closed when no further request is taken
-	running atomic.Bool
+	opts      Options
+	directory directory
+	metrics   *metrics
+	refused   refusalLog
+	admitted  admissions
+	slots     chan struct{}  // one token per request that is being decided
+	waiting   sync.WaitGroup // requests that are decided or wait to be refused
+	done      chan struct{}  // closed when no further request is taken
+	running   atomic.Bool
 }
 
 // New checks the options. The service works once it runs.
@@ -110,11 +110,13 @@ func New(opts Options) (*Service, error) {
 		return nil, err
 	}
 	return &Service{
-		opts:    opts,
-		metrics: newMetrics(opts.Registerer),
-		refused: refusalLog{log: opts.Logger, now: opts.Now},
-		slots:   make(chan struct{}, opts.Parallel),
-		done:    make(chan struct{}),
+		opts:      opts,
+		directory: directory{opts.Conn},
+		metrics:   newMetrics(opts.Registerer),
+		refused:   refusalLog{log: opts.Logger, now: opts.Now},
+		admitted:  admissions{now: opts.Now},
+		slots:     make(chan struct{}, opts.Parallel),
+		done:      make(chan struct{}),
 	}, nil
 }
 
@@ -229,24 +231,26 @@ func (s *Service) judge(m micro.Request) ([]byte, Result) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	id, role, result, err := s.decide(ctx, r)
+	v, err := s.decide(ctx, r)
 	var token string
-	if result == Allowed {
-		if token, err = s.issue(r, id, role); err != nil {
-			result = Unavailable
+	if v.result == Allowed {
+		if token, err = s.issue(r, v); err != nil {
+			v.result = Unavailable
 		}
 	}
 	refusal := ""
-	if result != Allowed {
-		s.refused.note(result, r, id, err)
-		refusal = string(result)
+	if v.result == Allowed {
+		s.admitted.note(r, v)
+	} else {
+		s.refused.note(v.result, r, v.id, err)
+		refusal = string(v.result)
 	}
 	sealed, err := s.opts.Keys.seal(r, token, refusal)
 	if err != nil {
 		s.opts.Logger.Error("answer to the server not made", "error", err)
-		return nil, result
+		return nil, v.result
 	}
-	return sealed, result
+	return sealed, v.result
 }
 
 // patience is how long a decision may take; the server waits 2 s by default.

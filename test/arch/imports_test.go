@@ -44,10 +44,11 @@ var rules = map[string]rule{
 	"voice": {ours: []string{"subjects", "identity", "signal"}, others: []string{natsGo, nkeys, strict}},
 
 	"internal/msgget":    {ours: []string{"subjects"}, others: []string{natsGo, strict}},
-	"internal/broker":    {ours: []string{"subjects", "identity", "signal"}, others: []string{natsGo, nkeys, server}},
+	// The broker's configuration grants what auth grants.
+	"internal/broker":    {ours: []string{"subjects", "identity", "signal", "auth"}, others: []string{natsGo, nkeys, server}},
 	"internal/provision": {ours: []string{"subjects", "identity"}, others: []string{natsGo}},
 	// A package that only tests import.
-	"internal/broker/brokertest": {ours: []string{"subjects", "identity", "internal/broker", "internal/provision"}, others: []string{natsGo, nkeys}},
+	"internal/broker/brokertest": {ours: []string{"subjects", "identity", "auth", "internal/broker", "internal/provision"}, others: []string{natsGo, nkeys}},
 	// The demo is a program that happens to be a package.
 	"internal/demo": {
 		ours:   []string{"subjects", "identity", "signal", "call", "router", "voice", "internal/..."},
@@ -65,6 +66,7 @@ var rules = map[string]rule{
 	"test/arch":        {},
 	"test/docs":        {},
 	"test/integration": {},
+	"test/security":    {},
 }
 
 // TestImports: every package has a rule and keeps it.

@@ -1,0 +1,352 @@
+package security
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/voicerouter/voicerouter/call"
+	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/internal/msgget"
+	"github.com/voicerouter/voicerouter/signal"
+	"github.com/voicerouter/voicerouter/subjects"
+)
+
+// attack is one thing that somebody tries who should not succeed.
+type attack struct {
+	id   string // S01: letter of the group, number
+	what string // one line, for the table
+	as   string // who tries; default mallory
+	do   func(a *arena, x *peer)
+	want outcome
+}
+
+// outcome is who stops an attack, and what is seen of it. The check fails if
+// anything else was seen.
+type outcome struct {
+	by    string // broker, worker, SDK
+	seen  string // for the table
+	check func(a *arena, x *peer)
+	// stored says that messages of the attacker are stored: by the sender itself,
+	// or as refused.
+	stored bool
+}
+
+// Who stops it.
+const (
+	byBroker = "broker"
+	byWorker = "worker"
+)
+
+// group is the attacks of one file.
+type group struct {
+	name    string
+	attacks []attack
+}
+
+// groups lists all attacks, in the order of the table.
+func groups() []group {
+	return []group{
+		{"subjects", subjectAttacks()},
+		{"credentials of the backend and the workers", roleAttacks()},
+		{"replies", replyAttacks()},
+		{"headers", headerAttacks()},
+		{"connecting", connectAttacks()},
+		{"signatures", jwsAttacks()},
+		{"replay", replayAttacks()},
+		{"enumeration", enumerationAttacks()},
+		{"clock", clockAttacks()},
+		{"sync", syncAttacks()},
+		{"masking", maskingAttacks()},
+		{"floods", floodAttacks()},
+	}
+}
+
+// play runs attacks one after another in one arena.
+func play(t *testing.T, a *arena, attacks []attack) {
+	t.Helper()
+	for _, k := range attacks {
+		t.Run(k.id, func(t *testing.T) {
+			outer := a.t
+			a.t = t
+			defer func() { a.t = outer }()
+			a.try(k)
+		})
+	}
+}
+
+// try plays one attack: it is stopped as its outcome says, and nothing is left
+// of it.
+func (a *arena) try(k attack) {
+	a.t.Helper()
+	if k.as == "" {
+		k.as = mallory
+	}
+	a.overheard("") // what came before
+	before := a.snapshot()
+	x := a.intruder(k.as)
+	defer x.nc.Close()
+	if k.do != nil {
+		k.do(a, x)
+	}
+	k.want.check(a, x)
+	a.unharmed(before, k)
+}
+
+// intruder connects whoever attacks.
+func (a *arena) intruder(as string) *peer {
+	a.t.Helper()
+	if _, ok := a.Identities[identity.MustID(as)]; ok {
+		return a.peer(as)
+	}
+	p := &peer{a: a, errs: make(chan error, 256)}
+	switch as {
+	case "backend":
+		p.nc = a.Backend(a.t, report(p.errs))
+	case "router":
+		p.nc = a.Router(a.t, report(p.errs))
+	default:
+		a.t.Fatalf("who is %s?", as)
+	}
+	return p
+}
+
+// snapshot is what no attack may change.
+type snapshot struct {
+	seqs   map[string]uint64 // last sequences
+	record []byte
+}
+
+func (a *arena) snapshot() snapshot {
+	a.t.Helper()
+	return snapshot{a.sequences(), a.record()}
+}
+
+func (a *arena) sequences() map[string]uint64 {
+	a.t.Helper()
+	seqs := map[string]uint64{}
+	for _, name := range []string{
+		subjects.StreamIn, subjects.StreamOut, subjects.KV(subjects.BucketRoutes), subjects.KV(subjects.BucketIdentities),
+	} {
+		s, err := a.js.Stream(a.t.Context(), name)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		seqs[name] = s.CachedInfo().State.LastSeq
+	}
+	return seqs
+}
+
+// record returns the victims' record without what honest messages change in it.
+func (a *arena) record() []byte {
+	a.t.Helper()
+	s := a.state(victims)
+	s.Applied, s.Last = nil, call.Last{}
+	data, err := s.Encode()
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return data
+}
+
+// secret is in what an attacker writes; nobody may see it.
+const secret = "WRITTEN-BY-AN-ATTACKER"
+
+// unharmed checks that nothing is stored beyond what the outcome says, that the
+// next thing that the victims hear is what they say to each other, and that
+// their record is what it was.
+func (a *arena) unharmed(before snapshot, k attack) {
+	a.t.Helper()
+	after := a.sequences()
+	for name, seq := range after {
+		open := k.want.stored && (name == subjects.StreamIn || name == subjects.StreamOut)
+		if seq != before.seqs[name] && !open {
+			a.t.Errorf("stream %s: sequence %d, want %d as before", name, seq, before.seqs[name])
+		}
+	}
+	for _, subject := range a.overheard(secret) {
+		switch _, self, _ := subjects.ParseRejected(subject); {
+		case self == k.as, strings.HasPrefix(subject, "voice."+k.as+".") && k.want.stored, strings.HasPrefix(subject, "$JS."), strings.HasPrefix(subject, "_INBOX_admin."):
+		default:
+			a.t.Errorf("the attacker's bytes were seen on %s", subject)
+		}
+	}
+	a.honest()
+	if got := a.record(); !bytes.Equal(got, before.record) {
+		a.t.Errorf("the victims' record is %s, want %s", got, before.record)
+	}
+	for _, p := range []*peer{a.op, a.cu} {
+		p.undisturbed()
+	}
+}
+
+// honest lets each of the victims say something; it must be the next thing that
+// the other hears.
+func (a *arena) honest() {
+	a.t.Helper()
+	for _, pair := range [][2]*peer{{a.op, a.cu}, {a.cu, a.op}} {
+		a.sent++
+		word := fmt.Sprint("honest word ", a.sent)
+		pair[0].say(signal.Update, victims, current, func(m *signal.Message) { m.PeerInfo = word })
+		if m := pair[1].expect(signal.Update, current); m.PeerInfo != word {
+			a.t.Errorf("%s: heard %.100q, want %q", pair[1].id.ID, m.PeerInfo, word)
+		}
+	}
+}
+
+// undisturbed checks that nothing came to the reply subjects of this peer but the
+// answers of the broker to itself.
+func (p *peer) undisturbed() {
+	p.a.t.Helper()
+	if err := p.nc.Flush(); err != nil {
+		p.a.t.Fatal(err)
+	}
+	for {
+		n, _, err := p.inbox.Pending()
+		if err != nil || n == 0 {
+			return
+		}
+		m, err := p.inbox.NextMsg(patience)
+		if err != nil {
+			p.a.t.Fatal(err)
+		}
+		if !strings.HasPrefix(string(m.Data), `{"stream":"VOICE_IN"`) {
+			p.a.t.Errorf("%s: on %s came %.200q", p.id.ID, m.Subject, m.Data)
+		}
+	}
+}
+
+// violation is refused by the broker with a permission violation for each of
+// these subjects.
+func violation(kind string, list ...string) outcome {
+	return outcome{
+		by: byBroker, seen: "permissions violation for " + kind,
+		check: func(a *arena, x *peer) {
+			a.t.Helper()
+			if err := x.nc.Flush(); err != nil {
+				a.t.Fatal(err)
+			}
+			for _, subject := range list {
+				x.violated(kind, subject)
+			}
+		},
+	}
+}
+
+// violated waits for the server's word on a subject.
+func (p *peer) violated(kind, subject string) {
+	p.a.t.Helper()
+	select {
+	case err := <-p.errs:
+		text := strings.ToLower(err.Error())
+		if !errors.Is(err, nats.ErrPermissionViolation) || !strings.Contains(text, kind) || !strings.Contains(text, strings.ToLower(`"`+subject+`"`)) {
+			p.a.t.Errorf("got %v, want a permissions violation for %s of %s", err, kind, subject)
+		}
+	case <-time.After(patience):
+		p.a.t.Errorf("no permissions violation for %s of %s", kind, subject)
+	}
+}
+
+// publishes is an attack that writes to subjects, one after another.
+func publishes(id, what string, list ...string) attack {
+	return attack{id: id, what: what, want: violation("publish", list...), do: func(a *arena, x *peer) {
+		for _, subject := range list {
+			if err := x.nc.PublishRequest(subject, x.nc.NewInbox(), []byte(secret)); err != nil {
+				a.t.Fatal(err)
+			}
+		}
+	}}
+}
+
+// subscribes is an attack that listens to subjects.
+func subscribes(id, what string, list ...string) attack {
+	return attack{id: id, what: what, want: violation("subscription", list...), do: func(a *arena, x *peer) {
+		for _, subject := range list {
+			if _, err := x.nc.SubscribeSync(subject); err != nil {
+				a.t.Fatal(err)
+			}
+		}
+	}}
+}
+
+// tries runs the same attack as somebody else.
+func (k attack) tries(as string) attack {
+	k.as = as
+	return k
+}
+
+// refusal is what the worker makes of a message: kept under its code, counted,
+// and answered if the signature is good.
+type refusal struct {
+	code    signal.Code
+	self    string // in the subject; default the attacker
+	bytes   func() []byte
+	replies []signal.Type // what the attacker hears
+}
+
+// refused is an attack that publishes what make returns as its own message of a
+// type. The worker refuses it.
+func refused(id, what string, typ signal.Type, code signal.Code, make func(a *arena, x *peer) []byte, replies ...signal.Type) attack {
+	var sent []byte
+	var before float64
+	seen := "refused with `" + string(code) + "`, kept and counted"
+	if slices.Contains(replies, signal.Error) {
+		seen += ", the sender is told"
+	}
+	return attack{
+		id: id, what: what,
+		do: func(a *arena, x *peer) {
+			before = a.count("refused", code)
+			sent = make(a, x)
+			if ack := x.request(subjects.Voice(x.id.ID.String(), string(typ)), sent, nil); ack.Error != nil {
+				a.t.Fatalf("the broker refused it: %+v", ack.Error)
+			}
+		},
+		want: outcome{by: byWorker, seen: seen, stored: true, check: func(a *arena, x *peer) {
+			a.t.Helper()
+			a.kept(code, x.id.ID.String(), sent)
+			eventually(a.t, "counted as "+string(code), func() bool { return a.count("refused", code) == before+1 })
+			x.told(code, replies...)
+		}},
+	}
+}
+
+// kept waits until bytes are stored as refused.
+func (a *arena) kept(code signal.Code, self string, data []byte) {
+	a.t.Helper()
+	subject := subjects.Rejected(string(code), self)
+	eventually(a.t, "kept under "+subject, func() bool {
+		m, err := msgget.Last(a.t.Context(), a.admin, subjects.StreamOut, subject)
+		return err == nil && bytes.Equal(m.Data, data)
+	})
+}
+
+// told reads what the attacker hears: these types and no more. The inbox is in
+// the same batch as what is kept, so that it is stored by now.
+func (p *peer) told(code signal.Code, types ...signal.Type) {
+	p.a.t.Helper()
+	for _, typ := range types {
+		m := p.next()
+		f, isFault := m.Fault()
+		if m.Type != typ || isFault && f.Code != code {
+			p.a.t.Errorf("told %s %s, want %s %s", m.Type, m.Data, typ, code)
+		}
+	}
+	if err := p.nc.Flush(); err != nil {
+		p.a.t.Fatal(err)
+	}
+	if n, _, _ := p.live.Pending(); n != 0 {
+		p.a.t.Errorf("told %d messages more than %v: %.300s", n, types, p.raw().Data)
+	}
+}
+
+// nothing is an outcome with a check of its own.
+func nothing(by, seen string, stored bool, check func(a *arena, x *peer)) outcome {
+	return outcome{by: by, seen: seen, stored: stored, check: check}
+}
