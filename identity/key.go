@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
+	curve "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
 // b64 is the only base64 of the protocol: URL alphabet, no padding. Decode with
@@ -36,6 +37,10 @@ const MaxKID = 64
 type PublicKey struct {
 	KID string
 	Key ed25519.PublicKey
+
+	// ready is Key prepared for verification, which halves its cost; nil in a key
+	// that did not come from JSON.
+	ready *curve.ExpandedPublicKey
 }
 
 // PrivateKey signs messages. It prints and logs as its key id only; its JSON, a
@@ -157,7 +162,11 @@ func parseJWK(data []byte) (jwk, PublicKey, error) {
 	if err != nil || len(x) != ed25519.PublicKeySize {
 		return raw, PublicKey{}, fmt.Errorf("identity: JWK %q: member x is not the base64url of %d bytes", raw.KID, ed25519.PublicKeySize)
 	}
-	return raw, PublicKey{KID: raw.KID, Key: x}, nil
+	ready, err := curve.NewExpandedPublicKey(x)
+	if err != nil {
+		return raw, PublicKey{}, fmt.Errorf("identity: JWK %q: member x is no point of the curve", raw.KID)
+	}
+	return raw, PublicKey{KID: raw.KID, Key: x, ready: ready}, nil
 }
 
 func checkKID(kid string) error {

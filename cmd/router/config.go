@@ -25,10 +25,18 @@ type config struct {
 		User         string `desc:"The worker's user name, with ROUTER_NATS_PASSWORD_FILE"`
 		PasswordFile string `split_words:"true" desc:"File with the worker's password"`
 		TLS          struct {
-			CA   string `desc:"File with the certificates (PEM) that the server's is checked against"`
-			Cert string `desc:"File with the client certificate (PEM)"`
-			Key  string `desc:"File with the key of the client certificate (PEM)"`
+			CA    string `desc:"File with the certificates (PEM) that the server's is checked against"`
+			Cert  string `desc:"File with the client certificate (PEM)"`
+			Key   string `desc:"File with the key of the client certificate (PEM)"`
+			First bool   `default:"false" desc:"Begin with the TLS handshake, for servers with handshake_first"`
 		}
+	}
+	Auth struct {
+		IssuerFile   string        `split_words:"true" desc:"router auth: file with the seed of the account key that signs user JWTs (SA...)"`
+		XkeyFile     string        `split_words:"true" desc:"router auth: file with the seed of the curve key that requests are encrypted for (SX...)"`
+		TTL          time.Duration `default:"1h" desc:"router auth: life of a user JWT, 1m to 24h. When it is over the connection is made anew"`
+		Parallel     int           `default:"64" desc:"router auth: requests that are decided at once, 1 to 1024"`
+		RefusalDelay time.Duration `split_words:"true" default:"100ms" desc:"router auth: how long after a request it is refused, for whatever reason, 0s to 1s"`
 	}
 	ProxyKeys       string        `split_words:"true" desc:"Directory of signing keys: <selfid>.jwk for every proxy that the fleet serves, router.jwk for the fleet itself"`
 	HTTPAddr        string        `split_words:"true" default:":9090" desc:"Address of /metrics, /livez, /readyz and /version"`
@@ -126,6 +134,8 @@ func kindOf(v reflect.Value) string {
 		return "a level: debug, info, warn or error"
 	case int:
 		return "a whole number"
+	case bool:
+		return "true or false"
 	default:
 		return "a " + v.Type().String()
 	}

@@ -24,6 +24,7 @@ func TestConfigDefaults(t *testing.T) {
 		MaxMessageAge: 5 * time.Minute, BatchSize: 512, CacheSize: 8192, ShutdownTimeout: 25 * time.Second,
 	}
 	want.NATS.URL = "nats://127.0.0.1:4222"
+	want.Auth.TTL, want.Auth.Parallel, want.Auth.RefusalDelay = time.Hour, 64, 100*time.Millisecond
 	if diff := cmp.Diff(want, cfg); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
 	}
@@ -40,7 +41,9 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		"ROUTER_HTTP_ADDR": "127.0.0.1:1", "ROUTER_LOG_LEVEL": "debug", "ROUTER_LOG_FORMAT": "json", "ROUTER_RING_TIMEOUT": "30s",
 		"ROUTER_MAX_CALL_DURATION": "1h", "ROUTER_MAX_MESSAGE_AGE": "1m", "ROUTER_STREAM_MAX_AGE": "3h", "ROUTER_REPLICAS": "3",
 		"ROUTER_BATCH_SIZE": "100", "ROUTER_CACHE_SIZE": "1000", "ROUTER_SHUTDOWN_TIMEOUT": "10s",
-		"ROUTER_NATS_CREDS": "", "ROUTER_NATS_NKEY_FILE": "",
+		"ROUTER_NATS_CREDS": "", "ROUTER_NATS_NKEY_FILE": "", "ROUTER_NATS_TLS_FIRST": "true",
+		"ROUTER_AUTH_ISSUER_FILE": file, "ROUTER_AUTH_XKEY_FILE": file, "ROUTER_AUTH_TTL": "10m", "ROUTER_AUTH_PARALLEL": "8",
+		"ROUTER_AUTH_REFUSAL_DELAY": "1s",
 	}
 	for key, value := range values {
 		t.Setenv(key, value)

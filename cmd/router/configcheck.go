@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/voicerouter/voicerouter/identity"
 )
 
 // check reports every value that cannot be used, without showing it where it may
@@ -38,6 +40,9 @@ func (c *config) check(unreadable map[string]bool) []error {
 	between("ROUTER_MAX_CALL_DURATION", c.MaxCallDuration, time.Minute, 7*24*time.Hour)
 	between("ROUTER_MAX_MESSAGE_AGE", c.MaxMessageAge, 10*time.Second, 24*time.Hour)
 	between("ROUTER_SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Second, 10*time.Minute)
+	between("ROUTER_AUTH_TTL", c.Auth.TTL, time.Minute, 24*time.Hour)
+	between("ROUTER_AUTH_REFUSAL_DELAY", c.Auth.RefusalDelay, 0, time.Second)
+	count("ROUTER_AUTH_PARALLEL", c.Auth.Parallel, 1, 1024)
 	count("ROUTER_REPLICAS", c.Replicas, 0, 5)
 	count("ROUTER_BATCH_SIZE", c.BatchSize, 1, 1000)
 	count("ROUTER_CACHE_SIZE", c.CacheSize, 1, 1_000_000)
@@ -77,16 +82,25 @@ func (c *config) checkNATS() []error {
 	if (n.TLS.Cert == "") != (n.TLS.Key == "") {
 		bad("ROUTER_NATS_TLS_CERT and ROUTER_NATS_TLS_KEY belong together: only one is set")
 	}
-	for _, file := range []struct{ key, name string }{
-		{"ROUTER_NATS_CREDS", n.Creds},
-		{"ROUTER_NATS_NKEY_FILE", n.NkeyFile},
-		{"ROUTER_NATS_PASSWORD_FILE", n.PasswordFile},
-		{"ROUTER_NATS_TLS_CA", n.TLS.CA},
-		{"ROUTER_NATS_TLS_CERT", n.TLS.Cert},
-		{"ROUTER_NATS_TLS_KEY", n.TLS.Key},
+	for _, file := range []struct {
+		key, name string
+		secret    bool
+	}{
+		{"ROUTER_NATS_CREDS", n.Creds, true},
+		{"ROUTER_NATS_NKEY_FILE", n.NkeyFile, true},
+		{"ROUTER_NATS_PASSWORD_FILE", n.PasswordFile, true},
+		{"ROUTER_NATS_TLS_CA", n.TLS.CA, false},
+		{"ROUTER_NATS_TLS_CERT", n.TLS.Cert, false},
+		{"ROUTER_NATS_TLS_KEY", n.TLS.Key, true},
+		{"ROUTER_AUTH_ISSUER_FILE", c.Auth.IssuerFile, true},
+		{"ROUTER_AUTH_XKEY_FILE", c.Auth.XkeyFile, true},
 	} {
-		if file.name != "" && !readable(file.name) {
+		switch {
+		case file.name == "":
+		case !readable(file.name):
 			bad("%s: no file can be read at the path that it names", file.key)
+		case file.secret && errors.Is(identity.CheckKeyFile(file.name), identity.ErrKeyFileMode):
+			bad("%s: the file that it names is readable by everybody: chmod 600", file.key)
 		}
 	}
 	if n.NkeyFile != "" && readable(n.NkeyFile) {

@@ -14,9 +14,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/voicerouter/voicerouter/identity"
 )
 
-// natsOptions returns how the environment says to connect.
+// natsOptions returns how the environment says to connect. Files are read again
+// for every connection that is made, so that credentials, passwords and
+// certificates may be rotated under a process; an nkey is known to the connection
+// for its life (see rotate).
 func (c *config) natsOptions() ([]nats.Option, error) {
 	n := c.NATS
 	var opts []nats.Option
@@ -31,17 +36,25 @@ func (c *config) natsOptions() ([]nats.Option, error) {
 		}
 		opts = append(opts, nkey)
 	case n.User != "":
-		password, err := os.ReadFile(n.PasswordFile)
-		if err != nil {
+		if _, err := os.ReadFile(n.PasswordFile); err != nil {
 			return nil, usagef("ROUTER_NATS_PASSWORD_FILE cannot be read")
 		}
-		opts = append(opts, nats.UserInfo(n.User, strings.TrimSpace(string(password))))
+		opts = append(opts, nats.UserInfoHandler(func() (user, password string) {
+			text, err := os.ReadFile(n.PasswordFile)
+			if err != nil {
+				return n.User, "" // refused, and tried again
+			}
+			return n.User, strings.TrimSpace(string(text))
+		}))
 	}
 	if n.TLS.CA != "" {
 		opts = append(opts, nats.RootCAs(n.TLS.CA))
 	}
 	if n.TLS.Cert != "" {
 		opts = append(opts, nats.ClientCert(n.TLS.Cert, n.TLS.Key))
+	}
+	if n.TLS.First {
+		opts = append(opts, nats.TLSHandshakeFirst())
 	}
 	return opts, nil
 }
@@ -72,6 +85,8 @@ func logConnection(log *slog.Logger) []nats.Option {
 // tool, else the local server.
 type target struct {
 	server, creds, nkey, context, inboxPrefix string
+	ca, cert, key                             string
+	tlsFirst                                  bool
 	timeout                                   time.Duration
 }
 
@@ -80,6 +95,10 @@ func (t *target) flags(f *pflag.FlagSet) {
 	f.StringVar(&t.creds, "creds", "", "file with NATS credentials")
 	f.StringVar(&t.nkey, "nkey", "", "file with an nkey seed")
 	f.StringVar(&t.context, "context", "", "context of the nats command line tool")
+	f.StringVar(&t.ca, "tls-ca", "", "file with the certificates that the server's is checked against")
+	f.StringVar(&t.cert, "tls-cert", "", "file with the client certificate")
+	f.StringVar(&t.key, "tls-key", "", "file with the key of the client certificate")
+	f.BoolVar(&t.tlsFirst, "tls-first", false, "begin with the TLS handshake")
 	f.StringVar(&t.inboxPrefix, "inbox-prefix", "", "prefix of reply subjects, for credentials that allow no other")
 	f.DurationVar(&t.timeout, "timeout", 10*time.Second, "how long to wait for an answer")
 }
@@ -144,7 +163,7 @@ func (t *target) session(cmd *cobra.Command, do func(context.Context, *nats.Conn
 }
 
 func (t *target) resolve() (string, []nats.Option, error) {
-	if t.server == "" && t.creds == "" && t.nkey == "" && t.context == "" && fromEnvironment() {
+	if t.named() == "" && t.context == "" && !t.tlsFirst && fromEnvironment() {
 		cfg, err := loadConfig()
 		if err != nil {
 			return "", nil, err
@@ -156,8 +175,22 @@ func (t *target) resolve() (string, []nats.Option, error) {
 	if name == "" && t.server == "" {
 		name = natscontext.SelectedContext()
 	}
-	nctx, err := natscontext.New(name, name != "",
-		natscontext.WithServerURL(t.server), natscontext.WithCreds(t.creds), natscontext.WithNKey(t.nkey))
+	for _, file := range []string{t.creds, t.nkey, t.key} {
+		if file == "" {
+			continue
+		}
+		if err := identity.CheckKeyFile(file); err != nil {
+			return "", nil, usageError{err}
+		}
+	}
+	with := []natscontext.Option{
+		natscontext.WithServerURL(t.server), natscontext.WithCreds(t.creds), natscontext.WithNKey(t.nkey),
+		natscontext.WithCA(t.ca), natscontext.WithCertificate(t.cert), natscontext.WithKey(t.key),
+	}
+	if t.tlsFirst {
+		with = append(with, natscontext.WithTLSHandshakeFirst())
+	}
+	nctx, err := natscontext.New(name, name != "", with...)
 	if err != nil {
 		return "", nil, usagef("NATS context %q: %w", name, err)
 	}
@@ -167,6 +200,9 @@ func (t *target) resolve() (string, []nats.Option, error) {
 	}
 	return nctx.ServerURL(), opts, nil
 }
+
+// named is what the flags say of server and credentials, "" if they say nothing.
+func (t *target) named() string { return t.server + t.creds + t.nkey + t.ca + t.cert + t.key }
 
 // fromEnvironment reports whether any of the variables ROUTER_NATS_* is set.
 func fromEnvironment() bool {

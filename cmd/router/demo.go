@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/voicerouter/voicerouter/internal/demo"
+	"github.com/voicerouter/voicerouter/internal/redact"
 )
 
 func newDemoCommand() *cobra.Command {
@@ -23,7 +24,7 @@ outlives the command. Exit code 0 only if every scenario ended as it must.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			opts := demo.Options{Out: c.OutOrStdout(), JSON: asJSON}
 			if verbose {
-				opts.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+				opts.Logger = slog.New(redact.Handler(slog.NewTextHandler(os.Stderr, nil)))
 			}
 			return demo.Run(c.Context(), opts)
 		},

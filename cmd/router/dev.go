@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"github.com/voicerouter/voicerouter/auth"
 	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/internal/broker"
 	"github.com/voicerouter/voicerouter/internal/provision"
@@ -36,6 +37,7 @@ type development struct {
 	httpAddr string
 	logLevel slog.Level
 	ring     time.Duration
+	insecure bool
 }
 
 func newDevCommand() *cobra.Command {
@@ -45,8 +47,12 @@ func newDevCommand() *cobra.Command {
 		Long: `Runs an embedded nats-server with JetStream on 127.0.0.1 and a router in one
 process, with two identities (operator ` + devOperator + `, customer ` + devCustomer + `) and
 the app "` + devProxy + `", for which the router acts. Key files are written to the directory with
-mode 0600. Identities that are added while it runs ("router identity add") can
-connect at once. It runs until it is interrupted.`,
+mode 0600. Identities connect as they do in production, through the auth callout
+service; those that are added while it runs ("router identity add") can connect
+at once. It runs until it is interrupted.
+
+With --insecure a client without a credential may speak and listen as any
+identity. Messages must be signed all the same.`,
 		Example: "  router dev\n  router dev --dir ./dev --port 4333",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return d.run(cmd) },
 	}
@@ -55,6 +61,7 @@ connect at once. It runs until it is interrupted.`,
 	f.IntVar(&d.port, "port", 4222, "port of the server, 0 for any")
 	f.StringVar(&d.httpAddr, "http", "", "address of /metrics, /livez, /readyz and /version (default: none)")
 	f.TextVar(&d.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	f.BoolVar(&d.insecure, "insecure", false, "let clients without a credential in, as anybody (127.0.0.1 only)")
 	f.DurationVar(&d.ring, "ring-timeout", 60*time.Second, "how long a call rings")
 	return c
 }
@@ -79,8 +86,11 @@ func (d *development) run(cmd *cobra.Command) error {
 		return err
 	}
 	d.dir = dir
-	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: d.logLevel}))
-	box, err := startSandbox(cmd.Context(), d.dir, d.port, log)
+	log := newLogger(cmd.ErrOrStderr(), config{LogLevel: d.logLevel})
+	if d.insecure {
+		log.Warn("INSECURE: whoever reaches this server on 127.0.0.1 may speak and listen as any identity, without a credential")
+	}
+	box, err := startSandbox(cmd.Context(), d, log)
 	if err != nil {
 		return err
 	}
@@ -107,9 +117,17 @@ func (d *development) work(cmd *cobra.Command, box *sandbox, log *slog.Logger) e
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
 	defer cancel()
-	helpers.Go(func() { box.followIdentities(ctx, log) })
+	doorkeeper, err := box.newAuth(log, registry)
+	if err != nil {
+		return err
+	}
 	helpers.Go(func() {
-		if awaitReady(ctx, r) {
+		if err := doorkeeper.Run(ctx); err != nil {
+			log.Error("auth callout service ended, nobody can connect", "error", err)
+		}
+	})
+	helpers.Go(func() {
+		if awaitReady(ctx, r) && awaitReady(ctx, doorkeeper) {
 			fmt.Fprint(cmd.OutOrStdout(), box.guide())
 		}
 	})
@@ -117,7 +135,7 @@ func (d *development) work(cmd *cobra.Command, box *sandbox, log *slog.Logger) e
 }
 
 // awaitReady waits until r can work; false means that ctx ended first.
-func awaitReady(ctx context.Context, r *router.Router) bool {
+func awaitReady(ctx context.Context, r interface{ Ready() error }) bool {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for r.Ready() != nil {
@@ -136,14 +154,15 @@ type sandbox struct {
 	server *broker.Server
 	admin  *nats.Conn
 	worker *nats.Conn
+	auth   *nats.Conn
 	kv     jetstream.KeyValue
 	keys   fleetKeys
 }
 
-func startSandbox(ctx context.Context, dir string, port int, log *slog.Logger) (_ *sandbox, err error) {
-	s := &sandbox{dir: dir}
-	cfg := broker.Config{Port: port}
-	if err := userCredentials(s.path("users"), &cfg); err != nil {
+func startSandbox(ctx context.Context, d *development, log *slog.Logger) (_ *sandbox, err error) {
+	s := &sandbox{dir: d.dir}
+	cfg := broker.Config{Port: d.port, Insecure: d.insecure}
+	if err := errors.Join(userCredentials(s.path("users"), &cfg), calloutKeys(s.path("users"), &cfg)); err != nil {
 		return nil, err
 	}
 	serverDir := s.path("server")
@@ -165,6 +184,9 @@ func startSandbox(ctx context.Context, dir string, port int, log *slog.Logger) (
 	if s.worker, err = s.connect(broker.UserRouter, log); err != nil {
 		return nil, err
 	}
+	if s.auth, err = s.connect(broker.UserAuth, log); err != nil {
+		return nil, err
+	}
 	return s, s.prepare(ctx)
 }
 
@@ -182,7 +204,7 @@ func (s *sandbox) connect(user string, log *slog.Logger) (*nats.Conn, error) {
 }
 
 func (s *sandbox) stop() {
-	for _, nc := range []*nats.Conn{s.worker, s.admin} {
+	for _, nc := range []*nats.Conn{s.worker, s.auth, s.admin} {
 		if nc != nil {
 			nc.Close()
 		}
@@ -210,10 +232,8 @@ func (s *sandbox) prepare(ctx context.Context) error {
 			return fmt.Errorf("identity %s: %w", name, err)
 		}
 	}
-	if s.keys, err = loadFleetKeys(s.path("fleet")); err != nil {
-		return err
-	}
-	return s.admit(ctx, nil)
+	s.keys, err = loadFleetKeys(s.path("fleet"))
+	return err
 }
 
 // ensureIdentity makes an identity with its keys unless it exists. The fleet
@@ -245,4 +265,10 @@ func (s *sandbox) ensureIdentity(ctx context.Context, id identity.ID, role ident
 func (s *sandbox) newRouter(ring time.Duration, log *slog.Logger, registry prometheus.Registerer) (*router.Router, error) {
 	cfg := config{RingTimeout: ring, MaxCallDuration: provision.DefaultMaxCallDuration}
 	return newRouter(s.worker, cfg, s.keys, log, registry)
+}
+
+func (s *sandbox) newAuth(log *slog.Logger, registry prometheus.Registerer) (*auth.Service, error) {
+	var cfg config
+	cfg.Auth.IssuerFile, cfg.Auth.XkeyFile = s.path("users", issuerFile), s.path("users", xkeyFile)
+	return newAuthService(s.auth, cfg, log, registry)
 }

@@ -78,7 +78,7 @@ func (d *devRun) voice(dir, id string) (*nats.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nats.Connect(d.url, nkey, nats.CustomInboxPrefix(subjects.InboxPrefix(id)))
+	return nats.Connect(d.url, nkey, nats.Name(id), nats.CustomInboxPrefix(subjects.InboxPrefix(id)))
 }
 
 func TestDevIsReadyToUse(t *testing.T) {

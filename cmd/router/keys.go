@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -67,14 +68,8 @@ func loadKey(name string) (identity.ID, identity.PrivateKey, error) {
 	if err != nil {
 		return id, key, err
 	}
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return id, key, err
-	}
-	if err := json.Unmarshal(data, &key); err != nil || key.IsZero() {
-		return id, key, errors.New("want a private JWK with kty OKP, crv Ed25519, kid, x and d")
-	}
-	return id, key, nil
+	key, err = identity.ReadPrivateKey(name)
+	return id, key, err
 }
 
 // keyFiles are the two files of a generated identity.
@@ -95,7 +90,7 @@ func generateIdentity(dir string, id identity.ID, role identity.Role) (identity.
 	if err != nil {
 		return identity.Record{}, files, err
 	}
-	nkey, err := generateSeed(files.seed)
+	nkey, err := generateSeed(files.seed, nkeys.CreateUser)
 	if err != nil {
 		_ = os.Remove(files.jwk) // of no use alone
 		return identity.Record{}, files, err
@@ -116,9 +111,10 @@ func generateKey(name string) (identity.PublicKey, error) {
 	return key.Public(), writeSecret(name, append(text, '\n'))
 }
 
-// generateSeed writes the seed of a new nkey and returns its public half.
-func generateSeed(name string) (string, error) {
-	pair, err := nkeys.CreateUser()
+// generateSeed writes the seed of a new key, of a user (nkeys.CreateUser) or
+// another kind, and returns its public half.
+func generateSeed(name string, create func() (nkeys.KeyPair, error)) (string, error) {
+	pair, err := create()
 	if err != nil {
 		return "", err
 	}
@@ -134,26 +130,35 @@ func generateSeed(name string) (string, error) {
 	return public, writeSecret(name, append(seed, '\n'))
 }
 
-// publicOfSeed returns the public nkey of a seed in a file.
+// publicOfSeed returns the public half of a seed in a file.
 func publicOfSeed(name string) (string, error) {
+	if err := identity.CheckKeyFile(name); err != nil {
+		return "", err
+	}
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return "", err
 	}
-	pair, err := nkeys.ParseDecoratedNKey(text)
-	if err != nil {
-		return "", fmt.Errorf("%s does not contain an nkey seed", name)
+	seed := bytes.TrimSpace(text)
+	var pair nkeys.KeyPair
+	if prefix, _, err := nkeys.DecodeSeed(seed); err == nil && prefix == nkeys.PrefixByteCurve {
+		pair, err = nkeys.FromCurveSeed(seed)
+	} else {
+		pair, err = nkeys.ParseDecoratedNKey(text)
+	}
+	if err != nil || pair == nil {
+		return "", fmt.Errorf("%s does not contain the seed of an nkey", name)
 	}
 	defer pair.Wipe()
 	return pair.PublicKey()
 }
 
-// ensureSeed returns the public nkey of the seed in a file, and generates the
-// seed if there is no file.
-func ensureSeed(name string) (string, error) {
+// ensureSeed returns the public half of the seed in a file, and makes the seed if
+// there is no file.
+func ensureSeed(name string, create func() (nkeys.KeyPair, error)) (string, error) {
 	public, err := publicOfSeed(name)
 	if errors.Is(err, os.ErrNotExist) {
-		return generateSeed(name)
+		return generateSeed(name, create)
 	}
 	return public, err
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -36,10 +37,12 @@ setting, and changed only with --update. Running it again changes nothing. It
 needs a credential that may do everything in the account ROUTER (admin).
 
 With --server-config it prints a nats-server configuration with the accounts and
-permissions that the router needs. The nkeys of its users are taken from --keys:
-router.nk, backend.nk, admin.nk and system.nk, made there (mode 0600) if missing.
-With --with-identities it asks the server for the identities; without, no
-identity can connect yet.`,
+permissions that the router needs. Its keys are taken from --keys, and made there
+(mode 0600) if missing: the nkeys of its users, router.nk, backend.nk, admin.nk,
+system.nk and auth.nk, and those of the auth callout service, callout-issuer.nk
+and callout-xkey.nk. Which identities may connect is decided by "router auth".
+With --with-identities there is no such service: the identities are asked for
+now and stand in the configuration, which must be made anew when they change.`,
 		Example: `  router provision --server-config --keys keys --store-dir /data > nats-server.conf
   router provision --nkey keys/admin.nk --replicas 3
   router provision --nkey keys/admin.nk --verify
@@ -76,6 +79,14 @@ func (p *provisioning) flags(f *pflag.FlagSet) {
 	f.DurationVar(&p.server.SyncInterval, "sync-interval", 0, "with --server-config: how often to fsync (default the server's)")
 	f.StringVar(&p.server.TLS.CertFile, "server-cert", "", "with --server-config: certificate file (PEM) on the server")
 	f.StringVar(&p.server.TLS.KeyFile, "server-key", "", "with --server-config: key file (PEM) on the server")
+	f.StringVar(&p.server.TLS.CAFile, "server-ca", "", "with --server-config: clients need a certificate that this file (PEM) vouches for")
+	f.BoolVar(&p.server.TLS.HandshakeFirst, "handshake-first", false, "with --server-config: TLS before the server says anything")
+	f.IntVar(&p.server.WebSocket.Port, "websocket-port", 0, "with --server-config: port for browsers (default none)")
+	f.StringSliceVar(&p.server.WebSocket.Origins, "websocket-origin", nil, "with --server-config: origin that browsers may come from (default any)")
+	f.BoolVar(&p.server.WebSocket.NoTLS, "websocket-no-tls", false, "with --server-config: a proxy in front terminates TLS")
+	f.Int64Var(&p.server.MaxFile, "max-file", 0, "with --server-config: most bytes of streams on disk (default the server's)")
+	f.Int64Var(&p.server.MaxMemory, "max-memory", 0, "with --server-config: most bytes of streams in memory (default the server's)")
+	f.StringVar(&p.server.Name, "server-name", "", "with --server-config: name of the server")
 }
 
 // fromEnvironment fills in what the flags left open, so that provision and serve
@@ -127,12 +138,16 @@ func printReport(out io.Writer, what string, assets []string) {
 
 func (p *provisioning) printServerConfig(cmd *cobra.Command, t *target) error {
 	if p.keys == "" {
-		return usagef("--server-config needs --keys: the directory of router.nk, backend.nk, admin.nk and system.nk")
+		return usagef("--server-config needs --keys: the directory of its nkey seeds")
 	}
 	if err := userCredentials(p.keys, &p.server); err != nil {
 		return err
 	}
-	if p.withIdentities {
+	if !p.withIdentities {
+		if err := calloutKeys(p.keys, &p.server); err != nil {
+			return err
+		}
+	} else {
 		err := t.directory(cmd, func(ctx context.Context, _ jetstream.JetStream, kv jetstream.KeyValue) error {
 			identities, err := readIdentities(ctx, kv, func(key string, err error) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "router: skipped %q: %s\n", key, err)
@@ -158,11 +173,38 @@ func userCredentials(dir string, cfg *broker.Config) error {
 	for name, credential := range map[string]*broker.Credential{
 		broker.UserRouter: &cfg.Router, broker.UserBackend: &cfg.Backend, broker.UserAdmin: &cfg.Admin, broker.UserSystem: &cfg.System,
 	} {
-		public, err := ensureSeed(filepath.Join(dir, name+seedEnding))
+		public, err := ensureSeed(filepath.Join(dir, name+seedEnding), nkeys.CreateUser)
 		if err != nil {
 			return fmt.Errorf("nkey of the user %s: %w", name, err)
 		}
 		credential.NKey = public
+	}
+	return nil
+}
+
+// Files of the auth callout service in the directory of keys, beside the nkey
+// seed of its user.
+const (
+	issuerFile = "callout-issuer" + seedEnding
+	xkeyFile   = "callout-xkey" + seedEnding
+)
+
+// calloutKeys has the server ask the auth callout service whose seeds are in dir.
+func calloutKeys(dir string, cfg *broker.Config) error {
+	for _, key := range []struct {
+		name   string
+		create func() (nkeys.KeyPair, error)
+		public *string
+	}{
+		{broker.UserAuth + seedEnding, nkeys.CreateUser, &cfg.Auth.NKey},
+		{issuerFile, nkeys.CreateAccount, &cfg.Callout.Issuer},
+		{xkeyFile, nkeys.CreateCurveKeys, &cfg.Callout.XKey},
+	} {
+		public, err := ensureSeed(filepath.Join(dir, key.name), key.create)
+		if err != nil {
+			return fmt.Errorf("key of the auth callout service: %w", err)
+		}
+		*key.public = public
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func newRootCommand() *cobra.Command {
   router serve
   router call create --cid c1 --proxy proxy --customer 1111111111 --operator 1112223334
   router call timeline c1`,
-		newServeCommand(), newDevCommand(), newDemoCommand(), newCallCommand(), newIdentityCommand(),
+		newServeCommand(), newAuthCommand(), newDevCommand(), newDemoCommand(), newCallCommand(), newIdentityCommand(),
 		newProvisionCommand(), newVersionCommand())
 	root.Long = `The voice call router passes signalling between two people who must not learn
 each other's identity. "router demo" shows it at work, "router dev" runs all of

@@ -18,6 +18,7 @@ import (
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/internal/broker"
 	"github.com/voicerouter/voicerouter/internal/provision"
+	"github.com/voicerouter/voicerouter/internal/redact"
 	"github.com/voicerouter/voicerouter/router"
 	"github.com/voicerouter/voicerouter/subjects"
 )
@@ -47,12 +48,12 @@ configured from the environment; all mistakes are reported at once (exit 2):
 func newLogger(w io.Writer, cfg config) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: cfg.LogLevel}
 	if cfg.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, opts))
+		return slog.New(redact.Handler(slog.NewJSONHandler(w, opts)))
 	}
-	return slog.New(slog.NewTextHandler(w, opts))
+	return slog.New(redact.Handler(slog.NewTextHandler(w, opts)))
 }
 
-// serve runs one worker until ctx ends.
+// serve runs one worker until ctx ends; anew when its keys have changed.
 func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) error {
 	log := newLogger(stderr, cfg)
 	for _, name := range unknownVariables() {
@@ -61,12 +62,6 @@ func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) er
 	if len(keys.proxies) == 0 {
 		log.Warn("no proxy keys: only direct conversations are routed", "variable", "ROUTER_PROXY_KEYS")
 	}
-	nc, err := connectWorker(cfg, log)
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-
 	registry := newRegistry()
 	var worker atomic.Pointer[router.Router]
 	web, err := startHTTP(cfg.HTTPAddr, registry, func() error {
@@ -79,15 +74,36 @@ func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) er
 		return err
 	}
 	defer web.stop()
+	return rotation{
+		files: cfg.secretFiles, check: cfg.checkSecrets, every: rotateEvery, log: log,
+		run: func(ctx context.Context) error {
+			defer worker.Store(nil)
+			return work(ctx, cfg, log, registry, worker.Store)
+		},
+	}.keep(ctx)
+}
 
-	if err := verified(ctx, nc, cfg, log); err != nil || ctx.Err() != nil {
-		return err
+// work runs one worker with the keys that the files hold now.
+func work(ctx context.Context, cfg config, log *slog.Logger, registry prometheus.Registerer, started func(*router.Router)) error {
+	keys, err := loadFleetKeys(cfg.ProxyKeys)
+	if err != nil {
+		return fmt.Errorf("ROUTER_PROXY_KEYS: %w", err)
 	}
-	r, err := newRouter(nc, cfg, keys, log, registry)
+	nc, err := connectLasting(cfg, broker.UserRouter, "voice router", log)
 	if err != nil {
 		return err
 	}
-	worker.Store(r)
+	defer nc.Close()
+	if err := verified(ctx, nc, cfg, log); err != nil || ctx.Err() != nil {
+		return err
+	}
+	registered := &lease{Registerer: registry}
+	defer registered.giveBack()
+	r, err := newRouter(nc, cfg, keys, log, registered)
+	if err != nil {
+		return err
+	}
+	started(r)
 	return runWorker(ctx, r, cfg.ShutdownTimeout, log)
 }
 
@@ -100,18 +116,17 @@ func newRouter(nc *nats.Conn, cfg config, keys fleetKeys, log *slog.Logger, regi
 	})
 }
 
-// connectWorker returns a connection that goes on trying for ever, also at the
-// start.
-func connectWorker(cfg config, log *slog.Logger) (*nats.Conn, error) {
+// connectLasting returns a connection as a user outside the account VOICE that
+// goes on trying for ever, also at the start.
+func connectLasting(cfg config, user, name string, log *slog.Logger) (*nats.Conn, error) {
 	opts, err := cfg.natsOptions()
 	if err != nil {
 		return nil, err
 	}
-	name := "voice router"
 	if host, err := os.Hostname(); err == nil {
 		name += " on " + host
 	}
-	opts = append(opts, nats.Name(name), nats.CustomInboxPrefix(subjects.InboxPrefix(broker.UserRouter)),
+	opts = append(opts, nats.Name(name), nats.CustomInboxPrefix(subjects.InboxPrefix(user)),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second), nats.IgnoreAuthErrorAbort())
 	nc, err := nats.Connect(cfg.NATS.URL, append(opts, logConnection(log)...)...)
 	if err != nil {

@@ -46,6 +46,10 @@ func (c Config) Render() ([]byte, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	return c.withDefaults().execute(nil)
+}
+
+func (c Config) withDefaults() Config {
 	if c.Host == "" {
 		c.Host = "127.0.0.1"
 	}
@@ -58,14 +62,21 @@ func (c Config) Render() ([]byte, error) {
 	if c.WebSocket.TLS.CertFile == "" && !c.WebSocket.NoTLS {
 		c.WebSocket.TLS = c.TLS
 	}
+	return c
+}
+
+// execute fills in the template: with accounts and users, or with those of an
+// operator.
+func (c Config) execute(operator *operatorConf) ([]byte, error) {
 	var out bytes.Buffer
 	err := confTemplate.Execute(&out, struct {
 		Config
+		Operator                   *operatorConf
 		Accounts                   []account
 		System, Voice, AuthAccount string
 		Anyone                     string
 		AuthUsers                  []string
-	}{c, c.accounts(), subjects.AccountSystem, subjects.AccountVoice, subjects.AccountAuth, userAnyone, c.authUsers()})
+	}{c, operator, c.accounts(), subjects.AccountSystem, subjects.AccountVoice, subjects.AccountAuth, userAnyone, c.authUsers()})
 	if err != nil {
 		return nil, fmt.Errorf("broker: write configuration: %w", err)
 	}

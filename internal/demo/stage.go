@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 
+	"github.com/voicerouter/voicerouter/auth"
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/internal/broker"
@@ -53,10 +54,13 @@ type stage struct {
 	roles   map[string]nkeys.KeyPair
 	log     *slog.Logger
 	workers []*worker
+	keys    auth.Keys // of the auth callout service
+	door    *worker   // the auth callout service
 	dir     string
 }
 
-// worker is a router of the fleet on a connection of its own.
+// worker is a router of the fleet, or the auth callout service, on a connection
+// of its own.
 type worker struct {
 	nc   *nats.Conn
 	stop context.CancelFunc
@@ -86,6 +90,9 @@ func newStage(ctx context.Context, log *slog.Logger) (s *stage, err error) {
 		return s, err
 	}
 	if err := s.provision(ctx); err != nil {
+		return s, err
+	}
+	if err := s.startAuth(ctx); err != nil {
 		return s, err
 	}
 	for priority := 1; priority <= 2; priority++ {
@@ -132,20 +139,23 @@ func (s *stage) credential(name string) (broker.Credential, error) {
 
 func (s *stage) startServer(ctx context.Context) error {
 	cfg := broker.Config{Port: -1, StoreDir: s.dir}
-	var errs [4]error
+	var errs [5]error
 	cfg.Router, errs[0] = s.credential(broker.UserRouter)
 	cfg.Backend, errs[1] = s.credential(broker.UserBackend)
 	cfg.Admin, errs[2] = s.credential(broker.UserAdmin)
 	cfg.System, errs[3] = s.credential(broker.UserSystem)
+	cfg.Auth, errs[4] = s.credential(broker.UserAuth)
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
-	for id, m := range s.cast {
-		if e, ok := broker.EndpointOf(id, m.record); ok {
-			cfg.Identities = append(cfg.Identities, e)
-		}
+	seeds, err := auth.GenerateSeeds()
+	if err != nil {
+		return err
 	}
-	var err error
+	if s.keys, err = auth.NewKeys(seeds.Issuer, seeds.XKey); err != nil {
+		return err
+	}
+	cfg.Callout = broker.Callout{Issuer: s.keys.Issuer(), XKey: s.keys.XKey()}
 	if s.server, err = broker.Start(ctx, broker.Options{Config: cfg, Dir: s.dir, Logger: s.log}); err != nil {
 		return err
 	}
@@ -201,10 +211,36 @@ func (s *stage) startWorker(priority int) error {
 	if err != nil {
 		return err
 	}
+	s.workers = append(s.workers, start(nc, r.Run))
+	return nil
+}
+
+func start(nc *nats.Conn, run func(context.Context) error) *worker {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &worker{nc: nc, stop: cancel, done: make(chan error, 1)}
-	go func() { w.done <- r.Run(ctx) }()
-	s.workers = append(s.workers, w)
+	go func() { w.done <- run(ctx) }()
+	return w
+}
+
+// startAuth starts the service that decides who may connect, and returns when it
+// does.
+func (s *stage) startAuth(ctx context.Context) error {
+	nc, err := s.connect(broker.UserAuth)
+	if err != nil {
+		return err
+	}
+	service, err := auth.New(auth.Options{Conn: nc, Keys: s.keys, Logger: s.log})
+	if err != nil {
+		return err
+	}
+	s.door = start(nc, service.Run)
+	for service.Ready() != nil {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("auth callout service not ready: %w", ctx.Err())
+		case <-time.After(time.Millisecond):
+		}
+	}
 	return nil
 }
 
@@ -240,7 +276,10 @@ func (s *stage) ready(ctx context.Context) error {
 }
 
 func (s *stage) close() {
-	for _, w := range s.workers {
+	for _, w := range append(s.workers, s.door) {
+		if w == nil {
+			continue
+		}
 		if err := w.wait(); err != nil {
 			s.log.Warn("worker", "error", err)
 		}

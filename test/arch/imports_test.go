@@ -16,6 +16,7 @@ const (
 	lru    = "github.com/hashicorp/golang-lru/v2/..."
 	orbit  = "github.com/synadia-io/orbit.go/..."
 	server = "github.com/nats-io/nats-server/v2/..."
+	curve  = "github.com/oasisprotocol/curve25519-voi/..."
 	prom   = "github.com/prometheus/client_golang/..."
 )
 
@@ -30,7 +31,7 @@ var rules = map[string]rule{
 	"subjects": {},
 	// The directory of identities is a bucket, which identity reads from its
 	// leader.
-	"identity": {ours: []string{"subjects", "internal/msgget"}, others: []string{natsGo, nkeys, strict, lru}},
+	"identity": {ours: []string{"subjects", "internal/msgget"}, others: []string{natsGo, nkeys, strict, lru, curve}},
 	"signal":   {ours: []string{"subjects", "identity"}, others: []string{strict}},
 	"call":     {ours: []string{"subjects", "identity", "signal"}, others: []string{strict}},
 	"router": {
@@ -45,19 +46,20 @@ var rules = map[string]rule{
 
 	"internal/msgget":    {ours: []string{"subjects"}, others: []string{natsGo, strict}},
 	// The broker's configuration grants what auth grants.
-	"internal/broker":    {ours: []string{"subjects", "identity", "signal", "auth"}, others: []string{natsGo, nkeys, server}},
+	"internal/broker":    {ours: []string{"subjects", "identity", "signal", "auth"}, others: []string{natsGo, nkeys, server, "github.com/nats-io/jwt/v2"}},
+	"internal/redact":    {},
 	"internal/provision": {ours: []string{"subjects", "identity"}, others: []string{natsGo}},
 	// A package that only tests import.
 	"internal/broker/brokertest": {ours: []string{"subjects", "identity", "auth", "internal/broker", "internal/provision"}, others: []string{natsGo, nkeys}},
 	// The demo is a program that happens to be a package.
 	"internal/demo": {
-		ours:   []string{"subjects", "identity", "signal", "call", "router", "voice", "internal/..."},
+		ours:   []string{"subjects", "identity", "signal", "call", "router", "voice", "auth", "internal/..."},
 		others: []string{natsGo, nkeys, strict, orbit},
 	},
 	"cmd/router": {
 		ours: []string{"subjects", "identity", "signal", "call", "router", "voice", "auth", "internal/..."},
 		others: []string{
-			natsGo, nkeys, strict, prom, server, "github.com/nats-io/jsm.go/natscontext",
+			natsGo, nkeys, strict, prom, server, "github.com/nats-io/jwt/v2", "github.com/nats-io/jsm.go/natscontext",
 			"github.com/kelseyhightower/envconfig", "github.com/spf13/cobra", "github.com/spf13/pflag",
 		},
 	},

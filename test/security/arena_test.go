@@ -3,7 +3,6 @@ package security
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/voicerouter/voicerouter/auth"
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/internal/broker"
@@ -36,12 +36,14 @@ const patience = 20 * time.Second
 // wrong. What an attack does to them is what the arena looks at.
 type arena struct {
 	*brokertest.Broker
-	t       *testing.T
+	t       *testing.T // of the attack
+	suite   *testing.T // of all attacks
 	dir     string
 	config  broker.Config // as the broker runs with it
 	admin   *nats.Conn
 	js      jetstream.JetStream
-	metrics *prometheus.Registry
+	metrics *prometheus.Registry // of the worker
+	doors   *prometheus.Registry // of the auth callout service
 	stop    func()
 	op, cu  *peer
 	spy     *nats.Subscription // everything in the account ROUTER
@@ -51,10 +53,11 @@ type arena struct {
 // newArena starts everything anew. change adapts the worker.
 func newArena(t *testing.T, change func(*router.Options)) *arena {
 	t.Helper()
-	a := &arena{t: t, dir: t.TempDir()}
+	a := &arena{t: t, suite: t, dir: t.TempDir(), doors: prometheus.NewRegistry()}
 	a.Broker = brokertest.Start(t, brokertest.Options{
 		Users: []string{operator, customer, mallory, accomplice, short, revoked},
 		Apps:  []string{proxy, gazette, helpdesk}, Dir: a.dir,
+		Callout: true, Auth: func(o *auth.Options) { o.Registerer = a.doors },
 		Configure: func(c *broker.Config) { c.Port = freePort(t); a.config = *c },
 	})
 	a.connect()
@@ -73,8 +76,8 @@ func newArena(t *testing.T, change func(*router.Options)) *arena {
 // connect opens the connection of the administrator, who sees everything.
 func (a *arena) connect() {
 	a.t.Helper()
-	a.admin = a.Admin(a.t)
-	a.js = brokertest.JetStream(a.t, a.admin)
+	a.admin = a.Admin(a.suite)
+	a.js = brokertest.JetStream(a.suite, a.admin)
 	var err error
 	if a.spy, err = a.admin.SubscribeSync(">"); err != nil {
 		a.t.Fatal(err)
@@ -89,7 +92,7 @@ func (a *arena) work(change func(*router.Options)) {
 	a.t.Helper()
 	a.metrics = prometheus.NewRegistry()
 	opts := router.Options{
-		Conn:       a.Router(a.t),
+		Conn:       a.Router(a.suite),
 		Proxies:    map[identity.ID]identity.PrivateKey{identity.MustID(proxy): a.Get(a.t, proxy).Key},
 		Limits:     router.Limits{Messages: -1, Starts: -1}, // one identity attacks all the time
 		Registerer: a.metrics,
@@ -107,10 +110,10 @@ func (a *arena) work(change func(*router.Options)) {
 	a.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			a.t.Errorf("router: %v", err)
+			a.suite.Errorf("router: %v", err)
 		}
 	})
-	a.t.Cleanup(a.stop)
+	a.suite.Cleanup(a.stop)
 }
 
 // route stores a route through the proxy.
@@ -196,9 +199,11 @@ func (a *arena) count(result string, code signal.Code) (sum float64) {
 	return sum
 }
 
-// overheard reads what the spy has seen so far and returns the subjects that
-// carried text.
-func (a *arena) overheard(text string) (found []string) {
+// heard is one message that the spy has seen.
+type heard struct{ subject, data string }
+
+// overheard reads what the spy has seen since it was asked last.
+func (a *arena) overheard() (all []heard) {
 	a.t.Helper()
 	const end = "spy.end"
 	if err := a.admin.Publish(end, nil); err != nil {
@@ -210,9 +215,9 @@ func (a *arena) overheard(text string) (found []string) {
 		case err != nil:
 			a.t.Fatalf("spy: %v", err)
 		case m.Subject == end:
-			return found
-		case strings.Contains(string(m.Data), text):
-			found = append(found, m.Subject)
+			return all
+		default:
+			all = append(all, heard{m.Subject, string(m.Data)})
 		}
 	}
 }

@@ -25,6 +25,17 @@ type attack struct {
 	as   string // who tries; default mallory
 	do   func(a *arena, x *peer)
 	want outcome
+	// others are subjects of inbound and inbox messages that belong to the attack
+	// besides the attacker's own.
+	others []string
+	// insider is the identity in whose name the administrator stores the attack.
+	insider string
+	// revokes: the directory changes.
+	revokes bool
+	// routes: a route is added.
+	routes bool
+	// talk: the victims go on talking during the attack.
+	talk bool
 }
 
 // outcome is who stops an attack, and what is seen of it. The check fails if
@@ -88,7 +99,7 @@ func (a *arena) try(k attack) {
 	if k.as == "" {
 		k.as = mallory
 	}
-	a.overheard("") // what came before
+	a.overheard() // what came before
 	before := a.snapshot()
 	x := a.intruder(k.as)
 	defer x.nc.Close()
@@ -163,18 +174,16 @@ const secret = "WRITTEN-BY-AN-ATTACKER"
 // their record is what it was.
 func (a *arena) unharmed(before snapshot, k attack) {
 	a.t.Helper()
-	after := a.sequences()
-	for name, seq := range after {
+	for name, seq := range a.sequences() {
 		open := k.want.stored && (name == subjects.StreamIn || name == subjects.StreamOut)
+		open = open || k.revokes && name == subjects.KV(subjects.BucketIdentities) || k.routes && name == subjects.KV(subjects.BucketRoutes)
 		if seq != before.seqs[name] && !open {
 			a.t.Errorf("stream %s: sequence %d, want %d as before", name, seq, before.seqs[name])
 		}
 	}
-	for _, subject := range a.overheard(secret) {
-		switch _, self, _ := subjects.ParseRejected(subject); {
-		case self == k.as, strings.HasPrefix(subject, "voice."+k.as+".") && k.want.stored, strings.HasPrefix(subject, "$JS."), strings.HasPrefix(subject, "_INBOX_admin."):
-		default:
-			a.t.Errorf("the attacker's bytes were seen on %s", subject)
+	for _, h := range a.overheard() {
+		if !k.harmless(h) {
+			a.t.Errorf("seen on %s: %.200q", h.subject, h.data)
 		}
 	}
 	a.honest()
@@ -183,6 +192,41 @@ func (a *arena) unharmed(before snapshot, k attack) {
 	}
 	for _, p := range []*peer{a.op, a.cu} {
 		p.undisturbed()
+	}
+}
+
+// harmless reports whether a message in the account of the routers is one that
+// the attack may cause: the attacker's own inbound and inbox, what is refused of
+// it, its own conversation, and the talk of workers and administrator with
+// JetStream, as long as it does not carry the attacker's bytes.
+func (k attack) harmless(h heard) bool {
+	kind, rest, _ := strings.Cut(h.subject, ".")
+	parts := strings.Split(h.subject, ".")
+	if k.talk && (strings.HasSuffix(h.subject, ".update") || h.subject == subjects.State(victims) || h.subject == subjects.Sync(operator)) {
+		return true
+	}
+	if last := parts[len(parts)-1]; k.insider != "" && (kind == "rejected" && last == k.insider || kind == "voice" && len(parts) == 3 && parts[1] == k.insider) {
+		return true
+	}
+	if kind == "voice" && len(parts) == 3 && parts[1] == k.as {
+		return true // whether it is stored, the sequence of the stream tells
+	}
+	switch kind {
+	case "$KV":
+		return k.revokes || k.routes
+	case "voice", "live", "sync":
+		return k.want.stored && (strings.HasPrefix(rest, k.as+".") || strings.HasPrefix(rest, "voice."+k.as+".") ||
+			rest == k.as || slices.Contains(k.others, strings.TrimPrefix(h.subject, "live.")))
+	case "rejected":
+		return k.want.stored && parts[len(parts)-1] == k.as
+	case "call":
+		return k.want.stored && (parts[1] == own || parts[1] == k.id || strings.Contains(parts[1], "~"))
+	case "$JS", "_INBOX_admin", "_INBOX_router", "_R_":
+		return !strings.HasPrefix(h.data, secret)
+	case "router": // the callout service asks for the calls of who is revoked
+		return strings.HasPrefix(h.data, `{"identity":`)
+	default:
+		return false
 	}
 }
 
@@ -216,7 +260,7 @@ func (p *peer) undisturbed() {
 		if err != nil {
 			p.a.t.Fatal(err)
 		}
-		if !strings.HasPrefix(string(m.Data), `{"stream":"VOICE_IN"`) {
+		if data := string(m.Data); !strings.HasPrefix(data, `{"stream":"VOICE_IN"`) && !strings.HasPrefix(data, `{"messages":`) {
 			p.a.t.Errorf("%s: on %s came %.200q", p.id.ID, m.Subject, m.Data)
 		}
 	}
@@ -279,15 +323,6 @@ func subscribes(id, what string, list ...string) attack {
 func (k attack) tries(as string) attack {
 	k.as = as
 	return k
-}
-
-// refusal is what the worker makes of a message: kept under its code, counted,
-// and answered if the signature is good.
-type refusal struct {
-	code    signal.Code
-	self    string // in the subject; default the attacker
-	bytes   func() []byte
-	replies []signal.Type // what the attacker hears
 }
 
 // refused is an attack that publishes what make returns as its own message of a

@@ -2,6 +2,7 @@ package security
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -152,4 +153,53 @@ func freePort(t testing.TB) int {
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().(*net.TCPAddr).Port
+}
+
+// resealed changes claims of a signed message and leaves the signature.
+func resealed(a *arena, data []byte, change func(map[string]any)) []byte {
+	a.t.Helper()
+	payload, members := reclaimed(a, data, change)
+	members.Payload = base64.RawURLEncoding.EncodeToString(payload)
+	return members.bytes()
+}
+
+// resigned changes claims of a message and signs it anew.
+func (p *peer) resigned(a *arena, data []byte, change func(map[string]any)) []byte {
+	a.t.Helper()
+	payload, _ := reclaimed(a, data, change)
+	return p.id.Key.Sign(payload)
+}
+
+// reclaimed returns the changed claims of a signed message, and its members.
+func reclaimed(a *arena, data []byte, change func(map[string]any)) ([]byte, parts) {
+	a.t.Helper()
+	var members parts
+	claims := map[string]any{}
+	err := json.Unmarshal(data, &members)
+	if err == nil {
+		var raw []byte
+		if raw, err = base64.RawURLEncoding.DecodeString(members.Payload); err == nil {
+			err = json.Unmarshal(raw, &claims)
+		}
+	}
+	change(claims)
+	payload, err2 := json.Marshal(claims)
+	if err != nil || err2 != nil {
+		a.t.Fatal(err, err2)
+	}
+	return payload, members
+}
+
+// decode reads the claims of a message, whoever signed it.
+func decode(t testing.TB, data []byte) signal.Message {
+	t.Helper()
+	envelope, err := identity.ParseEnvelope(data)
+	if err == nil {
+		var m signal.Message
+		if m, err = signal.Decode(envelope.Payload); err == nil {
+			return m
+		}
+	}
+	t.Fatalf("%.200q is no message: %v", data, err)
+	return signal.Message{}
 }
