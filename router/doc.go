@@ -6,6 +6,7 @@
 //	intake.go    fetch: the shared pull consumers, one queue of jobs
 //	verify.go    decode and verify, in parallel: bytes -> event
 //	worker.go    the column: fetch, verify, load, decide, commit, ack
+//	recover.go   what follows when a commit fails: lost races, poison, outages
 //	ledger.go    load and commit: records, compare-and-swap, one atomic batch
 //	outbound.go  what a decision says becomes signed messages of the batch
 //

@@ -25,6 +25,9 @@ type intake struct {
 	opts     []jetstream.PullConsumeOpt
 	accept   func(jetstream.Msg) *job
 	out      chan<- *job
+	// aside tells the intake to leave the messages to other workers for a while;
+	// nil if nothing does.
+	aside <-chan struct{}
 	// dead is closed when nobody reads out any more.
 	dead    <-chan struct{}
 	log     logger
@@ -43,7 +46,12 @@ const (
 // queue.
 func (in intake) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		if err := in.consume(ctx); err != nil && ctx.Err() == nil {
+		err := in.consume(ctx)
+		if errors.Is(err, errAside) {
+			pause(ctx, complainFor)
+			continue
+		}
+		if err != nil && ctx.Err() == nil {
 			in.metrics.troubles.Inc()
 			in.log.limited("consumer lost, seeking it again; if this goes on, run \"router provision\"",
 				"stream", in.stream, "consumer", in.consumer, "error", err)
@@ -86,6 +94,9 @@ func (in intake) consume(ctx context.Context) error {
 			flow.Stop()
 		}
 		return nil
+	case <-in.aside:
+		flow.Stop() // what is buffered comes again, to somebody else
+		return errAside
 	case <-flow.Closed():
 		select {
 		case err = <-lost:
@@ -98,6 +109,9 @@ func (in intake) consume(ctx context.Context) error {
 		return err
 	}
 }
+
+// errAside ends a consumption that other workers are to take over.
+var errAside = errors.New("leaving the messages to other workers")
 
 func (in intake) push(j *job) {
 	if j == nil {

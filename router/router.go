@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,7 +30,18 @@ type Router struct {
 	starved   chan struct{}
 	progress  atomic.Int64 // Unix nanoseconds of the last look at the consumer
 	stopping  atomic.Bool
+	noKey     atomic.Pointer[complaint]
+	aside     chan struct{}
 }
+
+// complaint is something that keeps a worker from doing its part.
+type complaint struct {
+	err error
+	at  time.Time
+}
+
+// complainFor is how long a complaint keeps a worker from being ready.
+const complainFor = time.Minute
 
 // New returns a router that has not started. It talks to no server yet, except
 // that opts.Conn is one already.
@@ -53,6 +65,7 @@ func New(opts Options) (*Router, error) {
 		jobs:    make(chan *job, opts.Batch),
 		rejects: newRejectLimiter(opts.Now), deferrals: newDeferrals(opts.Now),
 		starved: make(chan struct{}, 1),
+		aside:   make(chan struct{}, 1),
 	}
 	return r, nil
 }
@@ -79,7 +92,35 @@ func (r *Router) Run(ctx context.Context) error {
 		defer watch.Wait()
 		defer stop()
 	}
+	if err := r.checkProxies(ctx); err != nil {
+		return err
+	}
 	return r.run(ctx)
+}
+
+// checkProxies makes sure that clients will believe what this worker signs: every
+// proxy is an app in the directory, and its record lists the key.
+func (r *Router) checkProxies(ctx context.Context) error {
+	for id, key := range r.opts.Proxies {
+		record, err := r.opts.Directory.Lookup(ctx, id)
+		switch {
+		case errors.Is(err, identity.ErrUnknown):
+			return fmt.Errorf("router: proxy %s is not in the directory: add it with \"router identity add %s --role app\"", id, id)
+		case errors.Is(err, identity.ErrRecord):
+			return fmt.Errorf("router: proxy %s: %w", id, err)
+		case err != nil:
+			// Nothing can be said now; the calls themselves will wait.
+			r.log.limited("proxy keys not checked against the directory", "error", err)
+			continue
+		case record.Revoked || record.Role != identity.RoleApp:
+			return fmt.Errorf("router: proxy %s is revoked or no app: a proxy is an identity of the role app", id)
+		}
+		if !slices.ContainsFunc(record.Keys, func(k identity.PublicKey) bool { return k.Equal(key.Public()) }) {
+			return fmt.Errorf("router: the key of proxy %s is not the one in the directory: clients would refuse what it signs; "+
+				"put the right file into the directory of proxy keys, or add this one's public half to the record", id)
+		}
+	}
+	return nil
 }
 
 func (r *Router) run(ctx context.Context) error {
@@ -151,6 +192,7 @@ func (r *Router) worker() (*worker, error) {
 		deferrals: r.deferrals,
 		ackFloor:  &r.ackFloor,
 		onStarved: r.onStarved,
+		onNoKey:   r.stepAside,
 	}, nil
 }
 
@@ -163,7 +205,7 @@ func (r *Router) intakes(dead <-chan struct{}) []intake {
 		jetstream.PullPriorityGroup(subjects.GroupRouter), jetstream.PullPrioritized(r.opts.Priority),
 	}, common...)
 	return []intake{
-		{js: r.js, stream: subjects.StreamIn, consumer: subjects.ConsumerRouter, opts: shared, accept: inbound, out: r.jobs, dead: dead, log: r.log, metrics: r.metrics},
+		{js: r.js, stream: subjects.StreamIn, consumer: subjects.ConsumerRouter, opts: shared, accept: inbound, aside: r.aside, out: r.jobs, dead: dead, log: r.log, metrics: r.metrics},
 		{js: r.js, stream: subjects.StreamOut, consumer: subjects.ConsumerTimeouts, opts: common, accept: timeout(r.log), out: r.jobs, dead: dead, log: r.log, metrics: r.metrics},
 	}
 }
@@ -188,6 +230,8 @@ func (r *Router) Ready() error {
 	switch age := time.Since(time.Unix(0, r.progress.Load())); {
 	case r.stopping.Load():
 		return errors.New("shutting down")
+	case r.complaint() != nil:
+		return r.complaint()
 	case !r.opts.Conn.IsConnected():
 		return fmt.Errorf("not connected to NATS: %s", r.opts.Conn.Status())
 	case r.progress.Load() == 0:
@@ -197,4 +241,22 @@ func (r *Router) Ready() error {
 	default:
 		return nil
 	}
+}
+
+// stepAside takes the worker out of the rotation for a while: a message that it
+// cannot serve would come back to it, as long as its priority is the first.
+func (r *Router) stepAside(err error) {
+	r.noKey.Store(&complaint{err, time.Now()})
+	select {
+	case r.aside <- struct{}{}:
+	default:
+	}
+}
+
+// complaint returns what has lately kept the router from doing its part.
+func (r *Router) complaint() error {
+	if c := r.noKey.Load(); c != nil && time.Since(c.at) < complainFor {
+		return c.err
+	}
+	return nil
 }

@@ -50,14 +50,18 @@ func (r routes) load(ctx context.Context, groups []*group) error {
 }
 
 // needsRoute reports whether a job of the group may ask for the route: always if
-// one starts a call, as an earlier job may end the one that is current.
+// one starts a call, as an earlier job may end the one that is current; and for
+// the first message of a direct conversation, which may be none.
 func (g *group) needsRoute() bool {
 	if g.key == "" {
 		return false // an error may name no conversation
 	}
 	for _, j := range g.jobs {
-		if j.mode != call.Masked || j.refusal != nil || j.event.Kind != call.Message {
+		if j.refusal != nil || j.event.Kind != call.Message {
 			continue
+		}
+		if j.mode == call.Direct {
+			return g.base == nil
 		}
 		if j.event.Msg.Type == signal.Start || call.NeedsRoute(g.base, j.event) {
 			return true
@@ -66,18 +70,31 @@ func (g *group) needsRoute() bool {
 	return false
 }
 
+// cid is the conversation of the group: its key, unless it is direct.
+func (g *group) cid() string {
+	cid, _ := subjects.CIDOfKey(g.key)
+	return cid
+}
+
 func (r routes) multiGet(ctx context.Context, groups []*group) error {
-	names := make([]string, len(groups))
-	byKey := make(map[string]*group, len(groups))
-	for i, g := range groups {
-		names[i] = subjects.KVKey(subjects.BucketRoutes, g.key)
-		byKey[g.key] = g
+	names := make([]string, 0, len(groups))
+	byCID := make(map[string][]*group, len(groups))
+	for _, g := range groups {
+		cid := g.cid()
+		if byCID[cid] == nil {
+			names = append(names, subjects.KVKey(subjects.BucketRoutes, cid))
+		}
+		byCID[cid] = append(byCID[cid], g)
 	}
 	stream := subjects.KV(subjects.BucketRoutes)
 	err := lastMessages(ctx, r.js, stream, names, func(m *jetstream.RawStreamMsg) {
-		key, ok := subjects.ParseKVKey(subjects.BucketRoutes, m.Subject)
-		if g := byKey[key]; ok && g != nil && !msgget.IsMarker(m.Header) {
-			g.route = r.decode(key, m.Data)
+		cid, ok := subjects.ParseKVKey(subjects.BucketRoutes, m.Subject)
+		if !ok || msgget.IsMarker(m.Header) {
+			return
+		}
+		entry := r.decode(cid, m.Data)
+		for _, g := range byCID[cid] {
+			g.route = entry
 		}
 	})
 	if err != nil {
@@ -85,12 +102,40 @@ func (r routes) multiGet(ctx context.Context, groups []*group) error {
 	}
 	errs := make([]error, len(groups))
 	parallel(len(groups), 16, func(i int) {
-		if groups[i].route == nil {
-			groups[i].route, errs[i] = r.leader(ctx, groups[i].key)
+		g := groups[i]
+		if g.route == nil {
+			g.route, errs[i] = r.leader(ctx, g.cid())
 		}
-		r.check(ctx, groups[i])
+		if _, direct := subjects.CIDOfKey(g.key); direct {
+			r.disown(g)
+		} else {
+			r.check(ctx, g)
+		}
 	})
 	return errors.Join(errs...)
+}
+
+// disown finds direct messages that are none: their conversation has a route
+// through the proxy that they address, but this worker lacks its key. They are
+// left to the workers that have it.
+func (r routes) disown(g *group) {
+	if g.route == nil || g.route.route == nil {
+		return
+	}
+	proxy := g.route.route.Proxy
+	for _, j := range g.jobs {
+		if j.event.Msg.Recipient == proxy {
+			g.fault = errNoProxyKey{proxy}
+			return
+		}
+	}
+}
+
+// errNoProxyKey says that a call goes through a proxy whose key is not here.
+type errNoProxyKey struct{ proxy identity.ID }
+
+func (e errNoProxyKey) Error() string {
+	return fmt.Sprintf("calls go through proxy %s, but this worker has no key of it: give every worker of the fleet the same proxy keys", e.proxy)
 }
 
 func (r routes) leader(ctx context.Context, cid string) (*routeEntry, error) {
@@ -127,7 +172,7 @@ func (r routes) check(ctx context.Context, g *group) {
 		switch {
 		case errors.Is(err, identity.ErrUnknown), errors.Is(err, identity.ErrRecord), err == nil && record.Revoked:
 			r.broken(g.key, fmt.Errorf("identity %s is unknown, broken or revoked in bucket %s", id, subjects.BucketIdentities))
-			g.route.broken = true
+			g.route = &routeEntry{route: g.route.route, broken: true}
 		case err != nil:
 			g.fault = err
 		}

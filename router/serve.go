@@ -69,6 +69,7 @@ func (r *Router) serve(ctx context.Context) (*services, error) {
 		{"call-end", subjects.ServiceCallEnd, calls, answer(ctx, r, r.end)},
 		{"call-get", subjects.ServiceCallGet, calls, answer(ctx, r, r.get)},
 		{"call-list", subjects.ServiceCallList, calls, answer(ctx, r, r.list)},
+		{"call-verify", subjects.ServiceCallVerify, calls, answer(ctx, r, r.verifyCall)},
 	}
 	for _, e := range endpoints {
 		if err := service.AddEndpoint(e.name, s.concurrent(e.slots, e.handle), micro.WithEndpointSubject(e.subject)); err != nil {

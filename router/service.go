@@ -105,3 +105,31 @@ const (
 	ServiceExists     = "exists"      // the conversation exists already
 	ServiceFailed     = "failed"      // the router could not do it now; try again
 )
+
+// VerifyRequest looks for leaks in the mask of a conversation.
+type VerifyRequest struct {
+	CID string `json:"cid"`
+}
+
+// VerifyResponse is the answer to a [VerifyRequest].
+type VerifyResponse struct {
+	CID string `json:"cid"`
+	// Searched is the number of messages of the conversation in both inboxes.
+	Searched int       `json:"searched"`
+	Findings []Finding `json:"findings"`
+	// More says that there is more to find or to search than the bounds allow.
+	More bool `json:"more"`
+}
+
+// Finding is a place where one side can read the identity of the other.
+type Finding struct {
+	// Seq is the sequence of the message in VOICE_OUT.
+	Seq uint64 `json:"seq"`
+	// Reader is the side in whose inbox it is, Names the side whose identity it
+	// contains: customer or operator.
+	Reader string `json:"reader"`
+	Names  string `json:"names"`
+	// Where is the place: subject, header.NAME, protected, claims.NAME.NAME, or
+	// payload for what is no JSON.
+	Where string `json:"where"`
+}

@@ -148,9 +148,14 @@ func (s *syncer) answer(ctx context.Context, self string, body []byte) (signal.S
 	return response, err
 }
 
-// ended names the calls among messages that are over.
+// ended names the calls among messages that are over. A message does not say
+// whether it crossed a mask, so that both records it may belong to are read.
 func (s *syncer) ended(ctx context.Context, self string, messages []signal.SyncMessage) ([]signal.SyncCall, error) {
-	calls := make(map[string][]signal.SyncCall) // by key
+	type mention struct {
+		signal.SyncCall
+		from identity.ID
+	}
+	calls := make(map[string][]mention) // by key
 	for _, m := range messages {
 		envelope, err := identity.ParseEnvelope(m.Payload)
 		if err != nil {
@@ -160,35 +165,36 @@ func (s *syncer) ended(ctx context.Context, self string, messages []signal.SyncM
 		if err != nil || claims.CallID == "" || claims.Issuer == identity.Router {
 			continue
 		}
-		key := claims.CID
-		if _, ours := s.r.opts.Proxies[claims.Issuer]; !ours {
-			key = subjects.DirectKey(claims.CID, claims.Issuer.String(), self)
+		c := mention{signal.SyncCall{CID: claims.CID, CallID: claims.CallID}, claims.Issuer}
+		for _, key := range []string{claims.CID, subjects.DirectKey(claims.CID, claims.Issuer.String(), self)} {
+			if !slices.Contains(calls[key], c) {
+				calls[key] = append(calls[key], c)
+			}
 		}
-		if c := (signal.SyncCall{CID: claims.CID, CallID: claims.CallID}); !slices.Contains(calls[key], c) {
-			calls[key] = append(calls[key], c)
-		}
-	}
-	if len(calls) == 0 {
-		return nil, nil
 	}
 	names := make([]string, 0, len(calls))
 	for key := range calls {
 		names = append(names, subjects.State(key))
 	}
 	var over []signal.SyncCall
-	err := lastMessages(ctx, s.r.js, subjects.StreamOut, names, func(m *jetstream.RawStreamMsg) {
-		key, _, _ := subjects.ParseCall(m.Subject)
-		state, err := call.DecodeState(m.Data)
-		if err != nil {
-			return
-		}
-		for _, c := range calls[key] {
-			if state.Over(c.CallID) {
-				over = append(over, c)
+	for chunk := range slices.Chunk(names, maxMultiGet) {
+		err := lastMessages(ctx, s.r.js, subjects.StreamOut, chunk, func(m *jetstream.RawStreamMsg) {
+			key, _, _ := subjects.ParseCall(m.Subject)
+			state, err := call.DecodeState(m.Data)
+			if err != nil {
+				return
 			}
+			for _, c := range calls[key] {
+				if state.Over(c.CallID) && (state.Proxy.IsZero() || state.Proxy == c.from) {
+					over = append(over, c.SyncCall)
+				}
+			}
+		})
+		if err != nil {
+			return nil, err
 		}
-	})
-	return over, err
+	}
+	return over, nil
 }
 
 // page collects the messages of an answer.

@@ -3,6 +3,7 @@ package subjects
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"strings"
 )
 
 // Voice returns the subject on which self publishes a message of type typ.
@@ -43,6 +44,13 @@ func DirectKey(cid, a, b string) string {
 	}
 	sum := sha256.Sum256([]byte(a + "." + b))
 	return cid + "~" + base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// CIDOfKey returns the conversation id in the key of a call record; direct reports
+// whether [DirectKey] made it.
+func CIDOfKey(key string) (cid string, direct bool) {
+	cid, _, direct = strings.Cut(key, "~")
+	return cid, direct
 }
 
 // KV returns the name of the stream behind a key-value bucket.

@@ -37,6 +37,7 @@ const (
 	ServiceCallEnd    = "router.call.end"
 	ServiceCallGet    = "router.call.get"
 	ServiceCallList   = "router.call.list"
+	ServiceCallVerify = "router.call.verify"
 )
 
 // Filters: subjects with wildcards, as streams and consumers want them.

@@ -66,7 +66,7 @@ func serveAuth(ctx context.Context, cfg config, stderr io.Writer) error {
 		return err
 	}
 	defer web.stop()
-	work := rotation{files: cfg.secretFiles, every: rotateEvery, log: log, check: func() error {
+	work := rotation{files: cfg.secretFiles, every: cfg.RotateEvery, log: log, check: func() error {
 		_, err := cfg.authKeys()
 		return errors.Join(append(cfg.checkNATS(), err)...)
 	}}

@@ -23,7 +23,8 @@ func newCallCommand() *cobra.Command {
 	var t target
 	c := group("call", "Create, show and end conversations",
 		"  router call create --cid c1 --proxy proxy --customer 1111111111 --operator 1112223334\n  router call timeline c1",
-		newCallCreateCommand(&t), newCallGetCommand(&t), newCallListCommand(&t), newCallEndCommand(&t), newCallTimelineCommand(&t))
+		newCallCreateCommand(&t), newCallGetCommand(&t), newCallListCommand(&t), newCallEndCommand(&t), newCallTimelineCommand(&t),
+		newCallVerifyCommand(&t))
 	c.Long = `Conversations are created, read and ended by the routers: these commands ask
 them. They need a running router and a credential that may ask (backend).`
 	t.flags(c.PersistentFlags())

@@ -21,7 +21,7 @@ func TestConfigDefaults(t *testing.T) {
 	}
 	want := config{
 		HTTPAddr: ":9090", LogLevel: slog.LevelInfo, LogFormat: "text", RingTimeout: time.Minute, MaxCallDuration: 4 * time.Hour,
-		MaxMessageAge: 5 * time.Minute, BatchSize: 512, CacheSize: 8192, ShutdownTimeout: 25 * time.Second,
+		MaxMessageAge: 5 * time.Minute, BatchSize: 512, CacheSize: 8192, ShutdownTimeout: 25 * time.Second, RotateEvery: 10 * time.Second,
 	}
 	want.NATS.URL = "nats://127.0.0.1:4222"
 	want.Auth.TTL, want.Auth.Parallel, want.Auth.RefusalDelay = time.Hour, 64, 100*time.Millisecond
@@ -43,7 +43,7 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		"ROUTER_BATCH_SIZE": "100", "ROUTER_CACHE_SIZE": "1000", "ROUTER_SHUTDOWN_TIMEOUT": "10s",
 		"ROUTER_NATS_CREDS": "", "ROUTER_NATS_NKEY_FILE": "", "ROUTER_NATS_TLS_FIRST": "true",
 		"ROUTER_AUTH_ISSUER_FILE": file, "ROUTER_AUTH_XKEY_FILE": file, "ROUTER_AUTH_TTL": "10m", "ROUTER_AUTH_PARALLEL": "8",
-		"ROUTER_AUTH_REFUSAL_DELAY": "1s",
+		"ROUTER_AUTH_REFUSAL_DELAY": "1s", "ROUTER_ROTATE_EVERY": "1m",
 	}
 	for key, value := range values {
 		t.Setenv(key, value)

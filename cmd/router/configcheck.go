@@ -40,6 +40,7 @@ func (c *config) check(unreadable map[string]bool) []error {
 	between("ROUTER_MAX_CALL_DURATION", c.MaxCallDuration, time.Minute, 7*24*time.Hour)
 	between("ROUTER_MAX_MESSAGE_AGE", c.MaxMessageAge, 10*time.Second, 24*time.Hour)
 	between("ROUTER_SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Second, 10*time.Minute)
+	between("ROUTER_ROTATE_EVERY", c.RotateEvery, 100*time.Millisecond, time.Hour)
 	between("ROUTER_AUTH_TTL", c.Auth.TTL, time.Minute, 24*time.Hour)
 	between("ROUTER_AUTH_REFUSAL_DELAY", c.Auth.RefusalDelay, 0, time.Second)
 	count("ROUTER_AUTH_PARALLEL", c.Auth.Parallel, 1, 1024)

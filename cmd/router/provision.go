@@ -22,6 +22,7 @@ type provisioning struct {
 	verify  bool
 
 	serverConfig, withIdentities bool
+	operatorConfig               bool
 	keys                         string
 	server                       broker.Config
 }
@@ -42,12 +43,21 @@ permissions that the router needs. Its keys are taken from --keys, and made ther
 system.nk and auth.nk, and those of the auth callout service, callout-issuer.nk
 and callout-xkey.nk. Which identities may connect is decided by "router auth".
 With --with-identities there is no such service: the identities are asked for
-now and stand in the configuration, which must be made anew when they change.`,
+now and stand in the configuration, which must be made anew when they change.
+
+With --operator-config it is a configuration in operator mode: operator and
+accounts are JWTs, and users bring theirs. The users' credentials are written to
+--keys (router.creds, backend.creds, admin.creds, system.creds), together with
+the signing keys for "router identity creds". The other flags are the same.`,
 		Example: `  router provision --server-config --keys keys --store-dir /data > nats-server.conf
+  router provision --operator-config --keys keys --store-dir /data > nats-server.conf
   router provision --nkey keys/admin.nk --replicas 3
   router provision --nkey keys/admin.nk --verify
   router provision --nkey keys/admin.nk --server-config --with-identities --keys keys --store-dir /data`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if p.operatorConfig {
+				return p.printOperatorConfig(cmd)
+			}
 			if p.serverConfig {
 				return p.printServerConfig(cmd, &t)
 			}
@@ -70,6 +80,7 @@ func (p *provisioning) flags(f *pflag.FlagSet) {
 	f.BoolVar(&p.opts.Update, "update", false, "change settings that differ, where nothing stored is lost")
 	f.BoolVar(&p.verify, "verify", false, "change nothing")
 	f.BoolVar(&p.serverConfig, "server-config", false, "print a nats-server configuration instead")
+	f.BoolVar(&p.operatorConfig, "operator-config", false, "print a nats-server configuration in operator mode instead")
 	f.StringVar(&p.keys, "keys", "", "with --server-config: directory of the users' nkey seeds")
 	f.BoolVar(&p.withIdentities, "with-identities", false, "with --server-config: include the identities of the directory")
 	f.StringVar(&p.server.StoreDir, "store-dir", "/data", "with --server-config: directory of JetStream on the server")

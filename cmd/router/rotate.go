@@ -13,9 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// rotateEvery is how often key files are looked at.
-const rotateEvery = 10 * time.Second
-
 // rotation is work with keys that may be replaced under it.
 type rotation struct {
 	// files returns the key files as they are by now.

@@ -75,7 +75,7 @@ func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) er
 	}
 	defer web.stop()
 	return rotation{
-		files: cfg.secretFiles, check: cfg.checkSecrets, every: rotateEvery, log: log,
+		files: cfg.secretFiles, check: cfg.checkSecrets, every: cfg.RotateEvery, log: log,
 		run: func(ctx context.Context) error {
 			defer worker.Store(nil)
 			return work(ctx, cfg, log, registry, worker.Store)

@@ -29,9 +29,15 @@ type serveProcess struct {
 
 func startServe(t *testing.T, env ...string) *serveProcess {
 	t.Helper()
+	return startCommand(t, "serve", env...)
+}
+
+// startCommand is startServe for another command.
+func startCommand(t *testing.T, command string, env ...string) *serveProcess {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // the log ends with the process, and the wait with it
 	t.Cleanup(cancel)
-	p := &serveProcess{cmd: exec.CommandContext(ctx, os.Args[0], "serve")}
+	p := &serveProcess{cmd: exec.CommandContext(ctx, os.Args[0], command)}
 	p.cmd.Env = append([]string{asRouter + "=1", "PATH=" + os.Getenv("PATH"), "ROUTER_HTTP_ADDR=127.0.0.1:0"}, env...)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {

@@ -26,6 +26,8 @@ type Options struct {
 	// InProcess opens no port: only [Server.Connect] reaches the server. It is
 	// what testing/synctest needs.
 	InProcess bool
+	// Operator runs the server in operator mode (see [Config.RenderOperator]).
+	Operator *Operator
 	// Logger receives the server's log; nil discards it.
 	Logger *slog.Logger
 }
@@ -36,6 +38,7 @@ type Server struct {
 	log       *logger
 	conf      string
 	inProcess bool
+	operator  *Operator
 
 	mu  sync.Mutex // guards cfg and the configuration file
 	cfg Config
@@ -61,6 +64,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 		log:       &logger{log: opts.Logger},
 		conf:      filepath.Join(opts.Dir, "nats-server.conf"),
 		inProcess: opts.InProcess,
+		operator:  opts.Operator,
 		cfg:       opts.Config,
 	}
 	so, err := s.load()
@@ -81,7 +85,11 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 
 // load writes the configuration and reads it back as a server would.
 func (s *Server) load() (*server.Options, error) {
-	text, err := s.cfg.Render()
+	render := s.cfg.Render
+	if s.operator != nil {
+		render = func() ([]byte, error) { return s.cfg.RenderOperator(*s.operator) }
+	}
+	text, err := render()
 	if err != nil {
 		return nil, err
 	}

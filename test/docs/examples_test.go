@@ -171,6 +171,8 @@ func TestRequests(t *testing.T) {
 		"get request":     new(router.GetRequest),
 		"list request":    new(router.ListRequest),
 		"list response":   new(router.ListResponse),
+		"verify request":  new(router.VerifyRequest),
+		"verify response": new(router.VerifyResponse),
 		"timer": new(struct {
 			CallID string `json:"call_id"`
 			Epoch  uint64 `json:"epoch"`

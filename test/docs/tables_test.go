@@ -30,6 +30,7 @@ func TestNames(t *testing.T) {
 	same(t, "codes", texts(signal.Codes()), names(t, table(t, "codes")))
 	same(t, "services", []string{
 		subjects.ServiceCallCreate, subjects.ServiceCallEnd, subjects.ServiceCallGet, subjects.ServiceCallList,
+		subjects.ServiceCallVerify,
 	}, names(t, table(t, "services")))
 	same(t, "service codes", []string{
 		router.ServiceBadRequest, router.ServiceNotFound, router.ServiceExists, router.ServiceFailed,

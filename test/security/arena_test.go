@@ -237,3 +237,5 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		}
 	}
 }
+
+func withSubject(filter string) jetstream.StreamInfoOpt { return jetstream.WithSubjectFilter(filter) }

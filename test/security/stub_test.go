@@ -1,4 +1,0 @@
-package security
-
-func maskingAttacks() []attack     { return nil }
-func floodAttacks() []attack       { return nil }
