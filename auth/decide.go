@@ -20,7 +20,7 @@ const (
 	Allowed Result = "allowed"
 	// Malformed: no request of a server for this service; it is not answered.
 	Malformed Result = "malformed"
-	// Late: the server has given up on the request; it is not answered.
+	// Late: the request waited too long; it is not answered.
 	Late Result = "late"
 	// WrongTransport: neither a client on TCP nor on WebSocket (a leaf node, MQTT).
 	WrongTransport Result = "wrong_transport"

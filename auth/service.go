@@ -28,7 +28,7 @@ type Options struct {
 	// the server closes the connection and the client comes back. Default
 	// [DefaultTTL].
 	TTL time.Duration
-	// Parallel bounds the requests that are decided at once. Default 64.
+	// Parallel bounds the requests that are decided at once. Default 16.
 	Parallel int
 	// RefusalDelay is how long after its receipt a request is refused, however
 	// early the reason was found: the time tells nothing about the reason. Default
@@ -51,11 +51,10 @@ type Options struct {
 // DefaultTTL is the life of a user JWT.
 const DefaultTTL = time.Hour
 
-// Of the queue in front of the service: what does not fit is dropped, and the
-// server refuses the connection when its timeout for authentication is over.
+// Of the queue in front of the service. What is dropped the client asks again for.
 const (
-	maxPending      = 4096
-	maxPendingBytes = 64 << 20
+	maxQueued = 8192
+	queueFor  = time.Second
 )
 
 func (o Options) withDefaults() (Options, error) {
@@ -72,7 +71,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.TTL = DefaultTTL
 	}
 	if o.Parallel == 0 {
-		o.Parallel = 64
+		o.Parallel = 16
 	}
 	if o.RefusalDelay == 0 {
 		o.RefusalDelay = 100 * time.Millisecond
@@ -98,7 +97,9 @@ type Service struct {
 	refused   refusalLog
 	admitted  admissions
 	slots     chan struct{}  // one token per request that is being decided
-	waiting   sync.WaitGroup // requests that are decided or wait to be refused
+	queued    atomic.Int64   // requests that wait for a slot
+	waiting   sync.WaitGroup // requests that were taken and not answered
+	mu        sync.Mutex     // held while a request is taken
 	done      chan struct{}  // closed when no further request is taken
 	running   atomic.Bool
 }
@@ -141,7 +142,7 @@ func (s *Service) Run(ctx context.Context) error {
 		return fmt.Errorf("auth: start the service: %w", err)
 	}
 	err = service.AddEndpoint("callout", micro.HandlerFunc(s.take), micro.WithEndpointSubject(subjects.CalloutRequest),
-		micro.WithEndpointQueueGroup("voice-auth"), micro.WithEndpointPendingLimits(maxPending, maxPendingBytes))
+		micro.WithEndpointQueueGroup("voice-auth"))
 	if err != nil {
 		return errors.Join(fmt.Errorf("auth: start the service: %w", err), service.Stop())
 	}
@@ -172,26 +173,51 @@ func (s *Service) Run(ctx context.Context) error {
 
 // drain waits until every request that was taken has been answered.
 func (s *Service) drain() {
-	close(s.done)
-	for range cap(s.slots) { // from here on take takes nothing
-		s.slots <- struct{}{}
-	}
+	s.mu.Lock()
+	close(s.done) // from here on take takes nothing
+	s.mu.Unlock()
 	s.waiting.Wait()
 }
 
 // take is called for one request after the other; each is decided in a goroutine
 // of its own.
 func (s *Service) take(m micro.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	select {
-	case s.slots <- struct{}{}:
 	case <-s.done:
+		return
+	default:
+	}
+	if s.queued.Add(1) > maxQueued {
+		s.queued.Add(-1)
+		s.metrics.decisions.WithLabelValues(string(Late)).Inc()
 		return
 	}
 	s.waiting.Add(1)
 	go func() {
 		defer s.waiting.Done()
-		s.answer(m)
+		if s.admit() {
+			s.answer(m)
+		}
 	}()
+}
+
+// admit waits until the request may be decided. One that has waited too long is
+// dropped: to answer a client that has left already, when many come at once, would
+// keep those waiting that are still there until they leave as well.
+func (s *Service) admit() bool {
+	defer s.queued.Add(-1)
+	timer := time.NewTimer(queueFor)
+	defer timer.Stop()
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	case <-timer.C:
+		s.metrics.decisions.WithLabelValues(string(Late)).Inc()
+	case <-s.done:
+	}
+	return false
 }
 
 // answer is the way of one request, from its receipt to the answer.
@@ -253,5 +279,6 @@ func (s *Service) judge(m micro.Request) ([]byte, Result) {
 	return sealed, v.result
 }
 
-// patience is how long a decision may take; the server waits 2 s by default.
+// patience is how long a decision may take; the server waits 2 s by default, 5 s
+// with the generated configuration.
 const patience = 1500 * time.Millisecond

@@ -24,7 +24,8 @@ type Client struct {
 	voice *Voice
 	mine  *callSet // calls that this process has sent something about
 
-	denied sync.Map // subjects that the broker does not permit, string -> struct{}
+	denied  sync.Map   // subjects that the broker does not permit, string -> struct{}
+	refused chan error // holds the first denial of all
 
 	stop      context.CancelFunc // ends the intake
 	ctx       context.Context
@@ -37,8 +38,10 @@ type Client struct {
 	closeOnce sync.Once
 }
 
-// Connect opens the connection. ctx bounds this call alone. The client
-// reconnects for as long as it is not closed.
+// Connect opens the connection and makes one request, to find out whether the
+// broker takes it for the identity: if not, the error wraps [ErrNotPermitted].
+// That no router answers within 2 seconds is logged and no error. ctx bounds this
+// call alone. The client reconnects for as long as it is not closed.
 func Connect(ctx context.Context, options Options) (*Client, error) {
 	opts, self, err := options.withDefaults()
 	if err != nil {
@@ -50,7 +53,7 @@ func Connect(ctx context.Context, options Options) (*Client, error) {
 		gate:   gate{self: self, trusted: opts.Trusted},
 		mine:   newCallSet(),
 		wake:   make(chan struct{}, 1),
-		closed: make(chan struct{}),
+		closed: make(chan struct{}), refused: make(chan error, 1),
 	}
 	c.voice = newVoice(c)
 	c.lanes = newLanes(opts.Workers, opts.Queue, c.voice.handle)
@@ -61,6 +64,10 @@ func Connect(ctx context.Context, options Options) (*Client, error) {
 	}
 	if c.nc, err = dial(ctx, opts.URL, natsOptions); err != nil {
 		c.stop()
+		return nil, fmt.Errorf("voice: connect to %s as %s: %w", redact(opts.URL), self, opts.explain(err))
+	}
+	if err := c.check(ctx); err != nil {
+		_ = c.Close(ctx) // there is nothing to lose
 		return nil, fmt.Errorf("voice: connect to %s as %s: %w", redact(opts.URL), self, err)
 	}
 	return c, nil
@@ -143,6 +150,10 @@ func (c *Client) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
 	case errors.Is(err, nats.ErrPermissionViolation):
 		for _, s := range quoted(err.Error()) {
 			c.denied.Store(s, struct{}{})
+		}
+		select {
+		case c.refused <- err:
+		default:
 		}
 		c.log.Error("the broker denies permission", "err", err)
 	case errors.Is(err, nats.ErrSlowConsumer):

@@ -7,6 +7,9 @@
 //	v.OnAccept(func(iss, cid, callID, peerInfo string, data interface{}) { ... })
 //	err = v.Start(proxy, cid, callID, offer, nil)
 //
+// Connect makes sure that the broker takes the connection for the identity
+// ([ErrNotPermitted] if not). It does not wait for routers.
+//
 // # Sending
 //
 // A send returns nil when the broker has stored the message, which then reaches

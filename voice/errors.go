@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Errors of sends. A message that breaks the protocol is refused before it is
+// Errors of sends and of [Connect]. A message that breaks the protocol is refused before it is
 // sent, with a *signal.Refusal.
 var (
 	// ErrClosed is returned by every call after [Client.Close].
@@ -17,9 +17,10 @@ var (
 	// ErrNoRouter is returned when nothing at the broker takes voice messages: the
 	// service is not provisioned or its stream has no leader. Nothing was stored.
 	ErrNoRouter = errors.New("voice: nobody takes voice messages at the broker")
-	// ErrNotPermitted is returned when the connection may not send this type of
-	// message as this identity. Nothing was stored.
-	ErrNotPermitted = errors.New("voice: the broker does not permit this connection to send this")
+	// ErrNotPermitted is returned by [Connect] when the broker does not take the
+	// connection for this identity in this role, and by a send when the connection
+	// may not send this type of message as this identity. Nothing was stored.
+	ErrNotPermitted = errors.New("voice: the broker does not permit this connection to act as this identity")
 	// ErrRefused is wrapped by every error with which the broker refused to store
 	// a message. Nothing was stored.
 	ErrRefused = errors.New("voice: the broker refused the message")

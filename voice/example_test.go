@@ -29,7 +29,7 @@ func Example() {
 		URL:        "nats://127.0.0.1:4222",
 		SelfID:     "1112223334",
 		SigningKey: readKey("operator.jwk"),
-		NKeyFile:   "operator.nkey",
+		NKeyFile:   "operator.nk",
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -56,7 +56,7 @@ func ExampleVoice_OnStart() {
 	client, err := voice.Connect(ctx, voice.Options{
 		SelfID:     "1111111111",
 		SigningKey: readKey("customer.jwk"),
-		NKeyFile:   "customer.nkey",
+		NKeyFile:   "customer.nk",
 		Party:      "phone", // one of several devices
 	})
 	if err != nil {
@@ -129,7 +129,7 @@ func ExampleConnect_app() {
 		SelfID:     "helpdesk",
 		Role:       identity.RoleApp,
 		SigningKey: readKey("helpdesk.jwk"),
-		NKeyFile:   "helpdesk.nkey",
+		NKeyFile:   "helpdesk.nk",
 		Logger:     slog.Default(),
 	})
 	if err != nil {

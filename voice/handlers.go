@@ -90,6 +90,10 @@ func (v *Voice) OnSummary(handler func(iss, cid, callID string)) {
 // OnError registers a handler for refusals by the router. fault.Ref is the jti of
 // the message that was refused; callID may be empty. Without a handler they are
 // logged.
+//
+// A process that starts afresh may be told again what was refused in the last 5
+// minutes, before it started: compare callID, or fault.Ref with the JTI given to
+// [Voice.Send], with what this process has sent.
 func (v *Voice) OnError(handler func(iss, cid, callID string, fault signal.Fault)) {
 	v.on(signal.Error, func(m Message) {
 		fault, _ := m.Fault()

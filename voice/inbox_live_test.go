@@ -92,7 +92,9 @@ func TestLiveGoesOnWithoutSync(t *testing.T) {
 	r.setDeaf(true)
 	options := r.options(customer)
 	options.HoldFor = 50 * time.Millisecond
-	got := record(connect(t, options))
+	client := connect(t, options) // though nobody answers
+	<-r.asked
+	got := record(client)
 	<-r.asked // the subscription stands
 	r.commit(message(signal.Start, customer, "cid", "c1"))
 	r.commit(message(signal.Stop, customer, "cid", "c1"))

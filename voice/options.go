@@ -27,7 +27,7 @@ type Options struct {
 	// SigningKey signs every message. It is not the key of the connection.
 	SigningKey identity.PrivateKey
 	// NKeySeed opens the connection (a seed "SU..."); NKeyFile names a file that
-	// holds it. Without either, NATSOptions must say how to log in.
+	// holds it. Without either, URL or NATSOptions must say how to log in.
 	NKeySeed []byte
 	NKeyFile string
 	// Party names this device among those of the identity. Empty: the identity has
@@ -38,10 +38,12 @@ type Options struct {
 	// Nil, and issuers without keys, mean that the broker is trusted: its
 	// permissions let routers alone write to an inbox. Trusted must not block.
 	Trusted func(iss identity.ID) []identity.PublicKey
-	// Logger receives warnings about what could not be delivered; nothing of
-	// peer_info or data is ever logged. Default: none.
+	// Logger receives warnings about what could not be delivered, and the errors
+	// for which there is no handler; nothing of peer_info or data is ever logged.
+	// Default: slog.Default().
 	Logger *slog.Logger
-	// Lifetime of sent messages: exp is iat and this. Default 5 minutes.
+	// Lifetime of sent messages: exp is iat and this, at most 24 hours. Default 5
+	// minutes.
 	Lifetime time.Duration
 	// SendTimeout bounds a send whose context has no earlier deadline, retries
 	// included. Default 10 seconds.
@@ -66,6 +68,9 @@ type Options struct {
 	// of reconnects and errors are the client's own.
 	NATSOptions []nats.Option
 }
+
+// maxLifetime bounds Options.Lifetime: signalling of yesterday is of no use.
+const maxLifetime = 24 * time.Hour
 
 // withDefaults returns o with every default filled in, and the identity, or all
 // that is wrong with o.
@@ -93,6 +98,9 @@ func (o Options) withDefaults() (Options, identity.ID, error) {
 			faults = append(faults, fmt.Errorf("option %s is negative: %v", name, d))
 		}
 	}
+	if o.Lifetime > maxLifetime {
+		faults = append(faults, fmt.Errorf("option Lifetime %v: want at most %v", o.Lifetime, maxLifetime))
+	}
 	if o.Workers < 0 || o.Queue < 0 {
 		faults = append(faults, errors.New("options Workers and Queue must not be negative"))
 	}
@@ -103,7 +111,7 @@ func (o Options) withDefaults() (Options, identity.ID, error) {
 	o.HoldFor = or(o.HoldFor, 2*time.Second)
 	o.Workers = or(o.Workers, 64)
 	o.Queue = or(o.Queue, 1024)
-	o.Logger = or(o.Logger, slog.New(slog.DiscardHandler))
+	o.Logger = or(o.Logger, slog.Default())
 	if o.Now == nil {
 		o.Now = time.Now
 	}

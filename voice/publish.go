@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
+
+	"github.com/voicerouter/voicerouter/signal"
 )
 
 const (
@@ -18,12 +20,28 @@ const (
 	firstPause, lastPause = 50 * time.Millisecond, time.Second
 )
 
-// publish has the broker store payload. It repeats attempts that may help: a
-// message that is stored twice has the same jti and counts once.
-func (c *Client) publish(ctx context.Context, subject, msgID string, payload []byte) error {
+// maxStored is what VOICE_IN takes: bytes of payload and headers
+// (docs/protocol.md, "Streams and buckets").
+const maxStored = 64 << 10
+
+func outgoing(subject, msgID string, payload []byte) *nats.Msg {
+	return &nats.Msg{Subject: subject, Data: payload, Header: nats.Header{nats.MsgIdHdr: {msgID}}}
+}
+
+// fits refuses a message that the broker would refuse for its size.
+func fits(msg *nats.Msg) error {
+	if size := msg.Size() - len(msg.Subject); size > maxStored {
+		return &signal.Refusal{Code: signal.CodeOversized, Detail: fmt.Sprintf(
+			"the message is %d bytes as it is sent (escaped, signed, base64), more than %d: shorten peer_info or data", size, maxStored)}
+	}
+	return nil
+}
+
+// publish has the broker store msg. It repeats attempts that may help: a message
+// that is stored twice has the same jti and counts once.
+func (c *Client) publish(ctx context.Context, msg *nats.Msg) error {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.SendTimeout)
 	defer cancel()
-	msg := &nats.Msg{Subject: subject, Data: payload, Header: nats.Header{nats.MsgIdHdr: {msgID}}}
 	unknown := false
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := c.attempt(ctx, msg)

@@ -3,6 +3,9 @@ package voice_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sort"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,6 +146,46 @@ func TestInvalidMessagesAreRefusedBeforeSending(t *testing.T) {
 	}
 }
 
+// TestWhatIsTooLargeIsNotSent: whatever passes the check here is small enough for
+// the broker, to the byte.
+func TestWhatIsTooLargeIsNotSent(t *testing.T) {
+	t.Parallel()
+	r := newRelay(t)
+	js := brokertest.JetStream(t, r.broker.Admin(t))
+	stream, err := js.Stream(t.Context(), subjects.StreamIn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := connect(t, r.options(operator)).Voice()
+	refused := sort.Search(signal.MaxPeerInfo, func(n int) bool {
+		err := v.Start(proxy, "cid", fmt.Sprintf("c%d", n), strings.Repeat(`"`, n), nil) // one byte, two when escaped
+		if refusal, ok := errors.AsType[*signal.Refusal](err); ok {
+			if refusal.Code != signal.CodeOversized || !contains(refusal.Detail, "65536") {
+				t.Errorf("got %v, want code oversized and the limit", refusal)
+			}
+			return true
+		}
+		if err != nil {
+			t.Fatalf("peer_info of %d bytes: got %v, want it stored, or a *signal.Refusal", n, err)
+		}
+		return false
+	})
+	if refused == signal.MaxPeerInfo {
+		t.Fatal("nothing is refused")
+	}
+	largest := 0
+	for _, m := range inStream(t, r.broker) {
+		size := len("NATS/1.0\r\n\r\n") + len(m.Data())
+		for name, values := range m.Headers() {
+			size += len(name + ": " + values[0] + "\r\n")
+		}
+		largest = max(largest, size)
+	}
+	if limit := int(stream.CachedInfo().Config.MaxMsgSize); largest > limit || largest < limit-8 {
+		t.Errorf("the largest message that is sent has %d bytes, want nearly the stream's limit of %d", largest, limit)
+	}
+}
+
 func TestBacklogFull(t *testing.T) {
 	r := newRelay(t)
 	js := brokertest.JetStream(t, r.broker.Admin(t))
@@ -179,22 +222,6 @@ func TestNoRouter(t *testing.T) {
 	})
 	if err := client.Voice().Stop(proxy, "cid", "c1"); !errors.Is(err, voice.ErrNoRouter) {
 		t.Errorf("got %v, want ErrNoRouter", err)
-	}
-}
-
-func TestNotPermitted(t *testing.T) {
-	t.Parallel()
-	r := newRelay(t)
-	options := r.options(operator)
-	options.SelfID = customer // but the connection is the operator's
-	options.NATSOptions = r.options(operator).NATSOptions
-	client, err := voice.Connect(t.Context(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = client.Close(done()) }()
-	if err := client.Voice().Stop(proxy, "cid", "c1"); !errors.Is(err, voice.ErrNotPermitted) {
-		t.Errorf("got %v, want ErrNotPermitted", err)
 	}
 }
 

@@ -121,9 +121,12 @@ func (v *Voice) Send(ctx context.Context, m signal.Message) error {
 	if err != nil {
 		return err
 	}
+	msg := outgoing(subjects.Voice(c.self.String(), string(m.Type)), signal.MsgID(c.self, m.JTI), c.opts.SigningKey.Sign(claims))
+	if err := fits(msg); err != nil {
+		return err
+	}
 	c.mine.add(callID{m.CID, m.CallID}) // before its answer can arrive
-	id := signal.MsgID(c.self, m.JTI)
-	return c.publish(ctx, subjects.Voice(c.self.String(), string(m.Type)), id, c.opts.SigningKey.Sign(claims))
+	return c.publish(ctx, msg)
 }
 
 // object encodes data, which must be a JSON object or null.

@@ -66,33 +66,32 @@ func serveAuth(ctx context.Context, cfg config, stderr io.Writer) error {
 		return err
 	}
 	defer web.stop()
-	work := rotation{files: cfg.secretFiles, every: cfg.RotateEvery, log: log, check: func() error {
-		_, err := cfg.authKeys()
-		return errors.Join(append(cfg.checkNATS(), err)...)
-	}}
-	work.run = func(ctx context.Context) error {
-		nc, err := connectLasting(cfg, auth.User, "voice auth", log)
-		if err != nil {
-			return err
-		}
-		defer nc.Close()
-		registered := &lease{Registerer: registry}
-		defer registered.giveBack()
-		s, err := newAuthService(nc, cfg, log, registered)
-		if err != nil {
-			return err
-		}
-		service.Store(s)
-		return s.Run(ctx)
-	}
-	return work.keep(ctx)
+	return rotation[auth.Keys]{
+		files: cfg.secretFiles, every: cfg.RotateEvery, log: log,
+		load: func() (auth.Keys, error) {
+			keys, err := cfg.authKeys()
+			return keys, errors.Join(append(cfg.checkNATS(), err)...)
+		},
+		run: func(ctx context.Context, keys auth.Keys) error {
+			nc, err := connectLasting(cfg, auth.User, "voice auth", log)
+			if err != nil {
+				return err
+			}
+			defer nc.Close()
+			registered := &lease{Registerer: registry}
+			defer registered.giveBack()
+			s, err := newAuthService(nc, cfg, keys, log, registered)
+			if err != nil {
+				return err
+			}
+			defer service.Store(nil)
+			service.Store(s)
+			return s.Run(ctx)
+		},
+	}.keep(ctx)
 }
 
-func newAuthService(nc *nats.Conn, cfg config, log *slog.Logger, registry prometheus.Registerer) (*auth.Service, error) {
-	keys, err := cfg.authKeys()
-	if err != nil {
-		return nil, err
-	}
+func newAuthService(nc *nats.Conn, cfg config, keys auth.Keys, log *slog.Logger, registry prometheus.Registerer) (*auth.Service, error) {
 	delay := cfg.Auth.RefusalDelay
 	if delay == 0 {
 		delay = -1

@@ -35,7 +35,7 @@ type config struct {
 		IssuerFile   string        `split_words:"true" desc:"router auth: file with the seed of the account key that signs user JWTs (SA...)"`
 		XkeyFile     string        `split_words:"true" desc:"router auth: file with the seed of the curve key that requests are encrypted for (SX...)"`
 		TTL          time.Duration `default:"1h" desc:"router auth: life of a user JWT, 1m to 24h. When it is over the connection is made anew"`
-		Parallel     int           `default:"64" desc:"router auth: requests that are decided at once, 1 to 1024"`
+		Parallel     int           `default:"16" desc:"router auth: requests that are decided at once, 1 to 1024"`
 		RefusalDelay time.Duration `split_words:"true" default:"100ms" desc:"router auth: how long after a request it is refused, for whatever reason, 0s to 1s"`
 	}
 	ProxyKeys       string        `split_words:"true" desc:"Directory of signing keys: <selfid>.jwk for every proxy that the fleet serves, router.jwk for the fleet itself"`

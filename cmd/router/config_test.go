@@ -24,7 +24,7 @@ func TestConfigDefaults(t *testing.T) {
 		MaxMessageAge: 5 * time.Minute, BatchSize: 512, CacheSize: 8192, ShutdownTimeout: 25 * time.Second, RotateEvery: 10 * time.Second,
 	}
 	want.NATS.URL = "nats://127.0.0.1:4222"
-	want.Auth.TTL, want.Auth.Parallel, want.Auth.RefusalDelay = time.Hour, 64, 100*time.Millisecond
+	want.Auth.TTL, want.Auth.Parallel, want.Auth.RefusalDelay = time.Hour, 16, 100*time.Millisecond
 	if diff := cmp.Diff(want, cfg); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
 	}

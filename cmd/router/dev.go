@@ -268,7 +268,9 @@ func (s *sandbox) newRouter(ring time.Duration, log *slog.Logger, registry prome
 }
 
 func (s *sandbox) newAuth(log *slog.Logger, registry prometheus.Registerer) (*auth.Service, error) {
-	var cfg config
-	cfg.Auth.IssuerFile, cfg.Auth.XkeyFile = s.path("users", issuerFile), s.path("users", xkeyFile)
-	return newAuthService(s.auth, cfg, log, registry)
+	keys, err := auth.LoadKeys(s.path("users", issuerFile), s.path("users", xkeyFile))
+	if err != nil {
+		return nil, err
+	}
+	return newAuthService(s.auth, config{}, keys, log, registry)
 }

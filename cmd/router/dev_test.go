@@ -28,13 +28,13 @@ type devRun struct {
 	stderr   bytes.Buffer // to be read when code has been received
 }
 
-func startDev(t *testing.T, dir string) *devRun {
+func startDev(t *testing.T, dir string, flags ...string) *devRun {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	d := &devRun{dir: dir, cancel: cancel, code: make(chan int, 1)}
 	r, w := io.Pipe()
 	go func() {
-		code := run(ctx, []string{"dev", "--dir", dir, "--port", "0", "--http", "127.0.0.1:0"}, w, &d.stderr)
+		code := run(ctx, append([]string{"dev", "--dir", dir, "--port", "0", "--http", "127.0.0.1:0"}, flags...), w, &d.stderr)
 		_ = w.Close()
 		d.code <- code
 	}()
@@ -220,5 +220,36 @@ func wantKeyFiles(t *testing.T, dir, id, output string) {
 		if strings.Contains(output, secret) {
 			t.Errorf("want no private key printed, got %s", output)
 		}
+	}
+}
+
+// TestDevInsecure lets clients in without a credential, and says so.
+func TestDevInsecure(t *testing.T) {
+	t.Parallel()
+	d := startDev(t, filepath.Join(t.TempDir(), "dev"), "--insecure")
+	nc, err := nats.Connect(d.url)
+	if err != nil {
+		t.Fatalf("connect without a credential: %v", err)
+	}
+	defer nc.Close()
+	if _, err := nc.Request(subjects.Voice(devOperator, "stop"), []byte("{}"), 5*time.Second); err != nil {
+		t.Errorf("want a PubAck, got %v", err)
+	}
+	d.stop(t)
+	if !strings.Contains(d.stderr.String(), "level=WARN msg=\"INSECURE") {
+		t.Errorf("want it logged loudly, got\n%s", d.stderr.String())
+	}
+}
+
+func TestDevIsSecure(t *testing.T) {
+	t.Parallel()
+	d := startDev(t, filepath.Join(t.TempDir(), "dev"))
+	if nc, err := nats.Connect(d.url); err == nil {
+		nc.Close()
+		t.Error("want a connection without a credential refused, got one")
+	}
+	d.stop(t)
+	if strings.Contains(d.stderr.String(), "INSECURE") {
+		t.Errorf("want no warning, got\n%s", d.stderr.String())
 	}
 }

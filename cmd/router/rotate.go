@@ -14,61 +14,92 @@ import (
 )
 
 // rotation is work with keys that may be replaced under it.
-type rotation struct {
+type rotation[K any] struct {
 	// files returns the key files as they are by now.
 	files func() []string
-	// check says whether the work could be done with what they hold.
-	check func() error
+	// load reads them.
+	load func() (K, error)
 	// run does the work until its context ends.
-	run   func(context.Context) error
+	run   func(context.Context, K) error
 	every time.Duration
 	log   *slog.Logger
 }
 
+// proven is how long work must have gone well for its keys not to be blamed when
+// it fails.
+const proven = time.Minute
+
 // keep runs the work until ctx ends or the work fails. When the content of a key
-// file has changed and is usable, the work is ended, as it is by a signal, and
-// begun anew: the process goes on. What cannot be used is reported, and changes
-// nothing.
-func (r rotation) keep(ctx context.Context) error {
+// file has changed, the work is ended, as it is by a signal, and begun anew with
+// what the files hold; the process goes on. What cannot be used is reported, and
+// the work goes on with the keys it had.
+func (r rotation[K]) keep(ctx context.Context) error {
+	keys, err := r.load()
+	if err != nil {
+		return err
+	}
+	var before *K // the keys that worked, while the present ones are new
 	for {
-		seen := fingerprint(r.files())
-		working, end := context.WithCancel(ctx)
-		changed := make(chan bool, 1)
-		go func() {
-			defer end()
-			changed <- r.watch(working, seen)
-		}()
-		err := r.run(working)
-		end()
-		if again := <-changed; !again || err != nil || ctx.Err() != nil {
+		begin := time.Now()
+		next, err := r.turn(ctx, keys)
+		switch {
+		case ctx.Err() != nil:
 			return err
+		case next != nil:
+			if err != nil {
+				return err
+			}
+			r.log.Info("keys have changed, beginning anew with them")
+			old := keys
+			before, keys = &old, *next
+		case before == nil || err == nil || time.Since(begin) > proven:
+			return err
+		default:
+			r.log.Error("the new keys cannot be used, going on with the old ones", "error", err)
+			keys, before = *before, nil
 		}
-		r.log.Info("keys have changed, beginning anew with them")
 	}
 }
 
-// watch returns true when the files have changed and can be used, false when ctx
-// has ended.
-func (r rotation) watch(ctx context.Context, seen [sha256.Size]byte) bool {
+// turn runs the work with these keys until it ends or there are others, which it
+// returns.
+func (r rotation[K]) turn(ctx context.Context, keys K) (*K, error) {
+	working, end := context.WithCancel(ctx)
+	defer end()
+	changed := make(chan *K, 1)
+	seen := fingerprint(r.files())
+	go func() {
+		defer end()
+		changed <- r.watch(working, seen)
+	}()
+	err := r.run(working, keys)
+	end()
+	return <-changed, err
+}
+
+// watch returns the keys once the files have changed and can be read, nil when
+// ctx has ended.
+func (r rotation[K]) watch(ctx context.Context, seen [sha256.Size]byte) *K {
 	tick := time.NewTicker(r.every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return false
+			return nil
 		case <-tick.C:
 		}
 		now := fingerprint(r.files())
 		if now == seen {
 			continue
 		}
-		if err := r.check(); err != nil {
-			r.log.Error("keys have changed and cannot be used, going on with the old ones", "error", err)
+		keys, err := r.load()
+		if err != nil {
+			r.log.Error("the new keys cannot be used, going on with the old ones", "error", err)
 			seen = now // said once
 			continue
 		}
 		if fingerprint(r.files()) == now { // not in the middle of being written
-			return true
+			return &keys
 		}
 	}
 }
@@ -97,10 +128,13 @@ func (c *config) secretFiles() []string {
 	return files
 }
 
-// checkSecrets reports whether the key files can be used.
-func (c *config) checkSecrets() error {
-	_, err := loadFleetKeys(c.ProxyKeys)
-	return errors.Join(append(c.checkNATS(), err)...)
+// fleetKeys reads the keys of the fleet, and whether the connection's are usable.
+func (c *config) fleetKeys() (fleetKeys, error) {
+	keys, err := loadFleetKeys(c.ProxyKeys)
+	if err != nil {
+		err = fmt.Errorf("ROUTER_PROXY_KEYS: %w", err)
+	}
+	return keys, errors.Join(append(c.checkNATS(), err)...)
 }
 
 // lease is a registry whose collectors can be given back together, before the

@@ -74,21 +74,17 @@ func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) er
 		return err
 	}
 	defer web.stop()
-	return rotation{
-		files: cfg.secretFiles, check: cfg.checkSecrets, every: cfg.RotateEvery, log: log,
-		run: func(ctx context.Context) error {
+	return rotation[fleetKeys]{
+		files: cfg.secretFiles, load: cfg.fleetKeys, every: cfg.RotateEvery, log: log,
+		run: func(ctx context.Context, keys fleetKeys) error {
 			defer worker.Store(nil)
-			return work(ctx, cfg, log, registry, worker.Store)
+			return work(ctx, cfg, keys, log, registry, worker.Store)
 		},
 	}.keep(ctx)
 }
 
-// work runs one worker with the keys that the files hold now.
-func work(ctx context.Context, cfg config, log *slog.Logger, registry prometheus.Registerer, started func(*router.Router)) error {
-	keys, err := loadFleetKeys(cfg.ProxyKeys)
-	if err != nil {
-		return fmt.Errorf("ROUTER_PROXY_KEYS: %w", err)
-	}
+// work runs one worker with these keys.
+func work(ctx context.Context, cfg config, keys fleetKeys, log *slog.Logger, registry prometheus.Registerer, started func(*router.Router)) error {
 	nc, err := connectLasting(cfg, broker.UserRouter, "voice router", log)
 	if err != nil {
 		return err

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/voicerouter/voicerouter/internal/broker"
 	"github.com/voicerouter/voicerouter/internal/broker/brokertest"
 )
@@ -81,10 +83,14 @@ func (p *serveProcess) exit(t *testing.T) int {
 
 func TestServeDrainsOnSIGTERM(t *testing.T) {
 	t.Parallel()
-	b := brokertest.Start(t, brokertest.Options{Memory: true})
+	b := brokertest.Start(t, brokertest.Options{Memory: true, Apps: []string{"proxy", "router"}})
 	keys := t.TempDir()
 	for _, name := range []string{"proxy", "router"} {
-		if _, err := generateKey(filepath.Join(keys, name+jwkEnding)); err != nil {
+		text, err := json.Marshal(b.Get(t, name).Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := writeSecret(filepath.Join(keys, name+jwkEnding), text); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -108,9 +108,11 @@ func TestGeneratedConfigurationWithTLS(t *testing.T) {
 	mustSucceed(t, append([]string{"identity", "add", "alice", "--generate", "--dir", keys}, admin...)...)
 
 	fleet := filepath.Join(keys, "fleet")
-	if _, err := generateKey(filepath.Join(fleet, "proxy"+jwkEnding)); err != nil {
-		t.Fatal(err)
+	proxy := func(name, dir string) {
+		t.Helper()
+		mustSucceed(t, append([]string{"identity", "add", name, "--role", "app", "--generate", "--dir", dir}, admin...)...)
 	}
+	proxy("proxy", fleet)
 	env := func(user string, more ...string) []string {
 		return append([]string{
 			"ROUTER_NATS_URL=" + url, "ROUTER_NATS_NKEY_FILE=" + filepath.Join(keys, user+seedEnding), "ROUTER_NATS_TLS_FIRST=true",
@@ -161,16 +163,24 @@ func TestGeneratedConfigurationWithTLS(t *testing.T) {
 		}
 	}
 
-	// A second proxy is put beside the first while the worker runs.
-	if _, err := generateKey(filepath.Join(fleet, "second"+jwkEnding)); err != nil {
-		t.Fatal(err)
-	}
+	// A second proxy is put beside the first while the worker runs; then one that
+	// is broken, and one that nobody knows.
+	proxy("second", fleet)
 	worker.await(t, "keys have changed, beginning anew")
 	awaitStatusOK(t, ready)
-	if err := os.WriteFile(filepath.Join(fleet, "third"+jwkEnding), []byte("{}"), 0o600); err != nil {
+	third := filepath.Join(fleet, "third"+jwkEnding)
+	if err := os.WriteFile(third, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	worker.await(t, "cannot be used, going on with the old ones")
+	worker.await(t, "cannot be used, going on with the old ones.*third")
+	awaitStatusOK(t, ready)
+	if err := os.Remove(third); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := generateKey(filepath.Join(fleet, "fourth"+jwkEnding)); err != nil {
+		t.Fatal(err)
+	}
+	worker.await(t, "cannot be used, going on with the old ones.*fourth")
 	awaitStatusOK(t, ready)
 	for _, p := range []*serveProcess{worker, door} {
 		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {

@@ -3,7 +3,17 @@
 // The router does the same by itself for conversations that have a route; this
 // program shows how to do it with the SDK alone, in direct mode.
 //
-//	proxy -id proxy -key proxy.jwk -nkey proxy.nkey
+// It needs an identity of its own, since the app "proxy" of "router dev" belongs
+// to the router. From the directory of the repository, with "go run ./cmd/router
+// dev --dir dev" in another terminal:
+//
+//	export ROUTER_NATS_NKEY_FILE=dev/users/admin.nk
+//	go run ./cmd/router identity add proxy2 --role app --generate --dir dev/keys
+//	go run ./examples/proxy -id proxy2 -key dev/keys/proxy2.jwk -nkey dev/keys/proxy2.nk
+//
+// The operator 1112223334 and the customer 1111111111 then address proxy2: the
+// program in README.md does with "proxy2" in place of "proxy". A direct
+// conversation needs no route.
 package main
 
 import (
@@ -46,6 +56,9 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if err := missing(*keyFile, *nkeyFile); err != nil {
+		return err
+	}
 	key, err := identity.ReadPrivateKey(*keyFile)
 	if err != nil {
 		return fmt.Errorf("signing key (-key): %w", err)
@@ -64,6 +77,18 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return client.Close(drain)
+}
+
+// missing names the files that were not given.
+func missing(keyFile, nkeyFile string) error {
+	var faults []error
+	if keyFile == "" {
+		faults = append(faults, errors.New("-key is missing: the file with the JWK that signs messages (or VOICE_KEY)"))
+	}
+	if nkeyFile == "" {
+		faults = append(faults, errors.New("-nkey is missing: the file with the nkey seed that opens the connection (or VOICE_NKEY)"))
+	}
+	return errors.Join(faults...)
 }
 
 func env(name, fallback string) string {

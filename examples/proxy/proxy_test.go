@@ -36,7 +36,7 @@ func begin(t *testing.T, what string, task func(context.Context) error) {
 func files(t *testing.T, id brokertest.Identity) (key, nkey string) {
 	t.Helper()
 	dir := t.TempDir()
-	key, nkey = filepath.Join(dir, "key.jwk"), filepath.Join(dir, "nkey")
+	key, nkey = filepath.Join(dir, "proxy.jwk"), filepath.Join(dir, "proxy.nk")
 	jwk, err := json.Marshal(id.Key)
 	if err != nil {
 		t.Fatal(err)
@@ -137,8 +137,26 @@ func TestCallsThroughTheHandWrittenProxy(t *testing.T) {
 	cu.hears("busy", "operator-busy", "", "")
 }
 
+func TestMissingFlagsAreNamed(t *testing.T) {
+	t.Setenv("VOICE_KEY", "")
+	t.Setenv("VOICE_NKEY", "")
+	for want, args := range map[string][]string{
+		"-key is missing":  {"-nkey", "proxy2.nk"},
+		"-nkey is missing": {"-key", "proxy2.jwk"},
+	} {
+		err := run(t.Context(), args, testWriter{t})
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: got %v, want an error that says %q", args, err, want)
+		}
+	}
+	err := run(t.Context(), nil, testWriter{t})
+	if err == nil || !strings.Contains(err.Error(), "-key is missing") || !strings.Contains(err.Error(), "-nkey is missing") {
+		t.Errorf("got %v, want an error that names both", err)
+	}
+}
+
 func TestMissingKeyIsNamed(t *testing.T) {
-	err := run(t.Context(), []string{"-key", "/nonexistent/key.jwk"}, testWriter{t})
+	err := run(t.Context(), []string{"-key", "/nonexistent/key.jwk", "-nkey", "/nonexistent/key.nk"}, testWriter{t})
 	if err == nil || !strings.Contains(err.Error(), "/nonexistent/key.jwk") {
 		t.Errorf("got %v, want an error that names the file", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+	"time"
 
 	"github.com/voicerouter/voicerouter/subjects"
 )
@@ -18,6 +19,13 @@ var confTemplate = template.Must(template.New("server.conf").Funcs(template.Func
 	"quote": strconv.Quote,
 	"list":  quoteList,
 }).Parse(serverConf))
+
+// authTimeout is how long a client may wait to be let in. With the server's default
+// of 2 s whoever queues for the auth callout service, when all clients come back at
+// once or none runs, would be told that it is unauthorized, and client libraries
+// give up when they are told so twice. Before 5 s are over they begin anew by
+// themselves.
+const authTimeout = 5 * time.Second
 
 // user is one entry of a list of users in the configuration.
 type user struct {
@@ -76,7 +84,8 @@ func (c Config) execute(operator *operatorConf) ([]byte, error) {
 		System, Voice, AuthAccount string
 		Anyone                     string
 		AuthUsers                  []string
-	}{c, operator, c.accounts(), subjects.AccountSystem, subjects.AccountVoice, subjects.AccountAuth, userAnyone, c.authUsers()})
+		AuthTimeout                time.Duration
+	}{c, operator, c.accounts(), subjects.AccountSystem, subjects.AccountVoice, subjects.AccountAuth, userAnyone, c.authUsers(), authTimeout})
 	if err != nil {
 		return nil, fmt.Errorf("broker: write configuration: %w", err)
 	}

@@ -44,7 +44,7 @@ var rules = map[string]rule{
 	},
 	"voice": {ours: []string{"subjects", "identity", "signal"}, others: []string{natsGo, nkeys, strict}},
 
-	"internal/msgget":    {ours: []string{"subjects"}, others: []string{natsGo, strict}},
+	"internal/msgget": {ours: []string{"subjects"}, others: []string{natsGo, strict}},
 	// The broker's configuration grants what auth grants.
 	"internal/broker":    {ours: []string{"subjects", "identity", "signal", "auth"}, others: []string{natsGo, nkeys, server, "github.com/nats-io/jwt/v2"}},
 	"internal/redact":    {},

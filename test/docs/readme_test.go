@@ -6,18 +6,12 @@ import (
 	"testing"
 )
 
-// TestReadmeSnippet holds the SDK snippet of the README against the compiled
-// example.
+// TestReadmeSnippet holds the program in the README against the compiled example.
 func TestReadmeSnippet(t *testing.T) {
-	code := between(t, "../../voice/example_readme_test.go", "// readme:begin\n", "\t// readme:end")
-	var want strings.Builder
-	want.WriteString("```go\n")
-	for line := range strings.Lines(code) {
-		want.WriteString(strings.TrimPrefix(line, "\t"))
-	}
-	want.WriteString("```\n")
-	if got := between(t, "../../README.md", "<!-- sdk:begin -->\n", "<!-- sdk:end -->"); got != want.String() {
-		t.Errorf("README has\n%s\nwant\n%s", got, want.String())
+	code := between(t, "../../voice/example_readme_test.go", "// readme:begin\n", "// readme:end")
+	want := "```go\npackage main\n\n" + code + "```\n"
+	if got := between(t, "../../README.md", "<!-- sdk:begin -->\n", "<!-- sdk:end -->"); got != want {
+		t.Errorf("README has\n%s\nwant\n%s", got, want)
 	}
 }
 

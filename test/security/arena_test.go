@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,8 +47,8 @@ type arena struct {
 	doors   *prometheus.Registry // of the auth callout service
 	stop    func()
 	op, cu  *peer
-	spy     *nats.Subscription // everything in the account ROUTER
-	sent    int
+	spy     *spy
+	sent    atomic.Int64 // numbers what is said
 }
 
 // newArena starts everything anew. change adapts the worker.
@@ -78,11 +79,8 @@ func (a *arena) connect() {
 	a.t.Helper()
 	a.admin = a.Admin(a.suite)
 	a.js = brokertest.JetStream(a.suite, a.admin)
-	var err error
-	if a.spy, err = a.admin.SubscribeSync(">"); err != nil {
-		a.t.Fatal(err)
-	}
-	if err := a.spy.SetPendingLimits(-1, -1); err != nil {
+	a.spy = &spy{ended: make(chan struct{}, 1)}
+	if _, err := a.admin.Subscribe(">", a.spy.hear); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -199,31 +197,13 @@ func (a *arena) count(result string, code signal.Code) (sum float64) {
 	return sum
 }
 
-// heard is one message that the spy has seen.
-type heard struct{ subject, data string }
-
-// overheard reads what the spy has seen since it was asked last.
-func (a *arena) overheard() (all []heard) {
-	a.t.Helper()
-	const end = "spy.end"
-	if err := a.admin.Publish(end, nil); err != nil {
-		a.t.Fatal(err)
-	}
-	for {
-		m, err := a.spy.NextMsg(patience)
-		switch {
-		case err != nil:
-			a.t.Fatalf("spy: %v", err)
-		case m.Subject == end:
-			return all
-		default:
-			all = append(all, heard{m.Subject, string(m.Data)})
-		}
-	}
-}
-
 // eventually waits until a condition holds.
 func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	within(t, patience, what, holds)
+}
+
+func within(t testing.TB, patience time.Duration, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()

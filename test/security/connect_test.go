@@ -129,8 +129,8 @@ func ownJWT(a *arena) [][]nats.Option {
 	pair := a.Get(a.t, mallory).NKey
 	claims := jwt.NewUserClaims(public(a, pair))
 	claims.Name = operator
-	claims.Permissions.Pub.Allow.Add(">")
-	claims.Permissions.Sub.Allow.Add(">")
+	claims.Pub.Allow.Add(">")
+	claims.Sub.Allow.Add(">")
 	token, err := claims.Encode(account)
 	if err != nil {
 		a.t.Fatal(err)

@@ -35,7 +35,7 @@ func alike(id, what string, typ signal.Type, code signal.Code, asks ...func(*sig
 		for i, ask := range asks {
 			m := x.claims(typ, "v-none", current)
 			ask(&m)
-			m.JTI = fmt.Sprintf("%032d", a.sent)
+			m.JTI = fmt.Sprintf("%032d", a.sent.Add(1))
 			x.request(subjects.Voice(mallory, string(typ)), x.sign(m), nil)
 			raw := x.raw()
 			claims := map[string]any{}
@@ -80,14 +80,16 @@ func enumerationAttacks() []attack {
 			func(m *signal.Message) { m.CID, m.CallID = "victimX", current }),
 		alike("E11", "find out which users exist by addressing them", signal.Start, signal.CodeForbidden,
 			to(operator), to(customer), to(nobody), to(revoked), to("5555555556")),
-		attack{id: "E12", what: "find out which apps exist by the durables that one may ask about", want: violation("publish",
-			subjects.RequestConsumerInfo(subjects.StreamOut, subjects.AppConsumer(helpdesk)), subjects.RequestConsumerInfo(subjects.StreamOut, subjects.AppConsumer("noapp"))),
+		attack{
+			id: "E12", what: "find out which apps exist by the durables that one may ask about", want: violation("publish",
+				subjects.RequestConsumerInfo(subjects.StreamOut, subjects.AppConsumer(helpdesk)), subjects.RequestConsumerInfo(subjects.StreamOut, subjects.AppConsumer("noapp"))),
 			do: func(a *arena, x *peer) {
 				for _, name := range []string{helpdesk, "noapp"} {
 					if err := x.nc.PublishRequest(subjects.RequestConsumerInfo(subjects.StreamOut, subjects.AppConsumer(name)), x.nc.NewInbox(), nil); err != nil {
 						a.t.Fatal(err)
 					}
 				}
-			}},
+			},
+		},
 	)
 }

@@ -50,10 +50,9 @@ func report(errs chan<- error) nats.Option {
 
 // claims returns a valid message to the proxy.
 func (p *peer) claims(typ signal.Type, cid, callID string) signal.Message {
-	p.a.sent++
 	now := time.Now()
 	return signal.Message{
-		Type: typ, JTI: fmt.Sprintf("%s-%d-%d", p.id.ID, p.a.sent, now.UnixNano()),
+		Type: typ, JTI: fmt.Sprintf("%s-%d-%d", p.id.ID, p.a.sent.Add(1), now.UnixNano()),
 		Issuer: p.id.ID, Recipient: identity.MustID(proxy),
 		IssuedAt: now, ExpiresAt: now.Add(time.Minute), CID: cid, CallID: callID,
 	}

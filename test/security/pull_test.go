@@ -89,9 +89,9 @@ func (a *arena) pulls(x *peer, cid string, replies ...string) {
 }
 
 // direct sends a message to an app past the proxy.
-func (p *peer) direct(to string, typ signal.Type, cid, callID string) []byte {
+func (p *peer) direct(to string, typ signal.Type, cid, callID string) {
 	p.a.t.Helper()
-	return p.say(typ, cid, callID, func(m *signal.Message) { m.Recipient = p.a.Get(p.a.t, to).ID })
+	p.say(typ, cid, callID, func(m *signal.Message) { m.Recipient = p.a.Get(p.a.t, to).ID })
 }
 
 // ofMallory are the subjects of what mallory sends to apps.
@@ -114,7 +114,9 @@ func pulled(id, what string, replies ...string) attack {
 func pulledLive() attack {
 	k := pulled("P17", "an app's pull with a reply to another's live subject")
 	k.do = func(a *arena, x *peer) {
-		a.device(2, func() { a.pulls(x, "P17", "live."+subjects.Inbox(operator, "start"), "live."+subjects.Inbox(operator, "stop")) })
+		a.device(2, func() {
+			a.pulls(x, "P17", "live."+subjects.Inbox(operator, "start"), "live."+subjects.Inbox(operator, "stop"))
+		})
 	}
 	k.talk = true
 	k.want = nothing("SDK", "arrives without `Nats-Sequence` and with another `sub`: what the app could read anyway; the SDK drops it unread", true,

@@ -117,4 +117,3 @@ func (a *arena) bare(n int) {
 	}
 	a.op.expect(signal.Update, current) // what the device was told
 }
-

@@ -38,12 +38,14 @@ func listening() []attack {
 		subscribes("S14", "listen to replies between the accounts", subjects.FilterServiceReplies),
 		subscribes("S15", "answer sync requests in the routers' place", subjects.FilterSync, subjects.Sync(operator)),
 		subscribes("S16", "answer the backend in the routers' place", subjects.FilterServiceCalls),
-		{id: "S17", what: "take another's live messages away with a queue group", want: violation("subscription", subjects.LiveAll(operator)),
+		{
+			id: "S17", what: "take another's live messages away with a queue group", want: violation("subscription", subjects.LiveAll(operator)),
 			do: func(a *arena, x *peer) {
 				if _, err := x.nc.QueueSubscribeSync(subjects.LiveAll(operator), "q"); err != nil {
 					a.t.Fatal(err)
 				}
-			}},
+			},
+		},
 	}
 }
 
@@ -67,7 +69,8 @@ func writing() []attack {
 		publishes("S31", "administer consumers over the API", consumerVerbs()...),
 		publishes("S32", "administer account and cluster over the API", clusterVerbs()...),
 		publishes("S33", "read streams over the API", readVerbs()...),
-		{id: "S34", what: "create a consumer that delivers to a call record", want: violation("publish", createConsumer()...),
+		{
+			id: "S34", what: "create a consumer that delivers to a call record", want: violation("publish", createConsumer()...),
 			do: func(a *arena, x *peer) {
 				body := fmt.Sprintf(`{"stream_name":%q,"config":{"name":"x","deliver_subject":%q,"filter_subject":%q}}`,
 					subjects.StreamOut, subjects.State(victims), subjects.FilterInbox)
@@ -76,7 +79,8 @@ func writing() []attack {
 						a.t.Fatal(err)
 					}
 				}
-			}},
+			},
+		},
 		publishes("S35", "acknowledge the messages of others away", "$JS.ACK."+subjects.StreamIn+"."+subjects.ConsumerRouter+".1.1.1.1.0", "$JS.ACK."+subjects.StreamOut+"."+subjects.AppConsumer(helpdesk)+".1.1.1.1.0"),
 		publishes("S36", "end or create a call as if one were the backend", subjects.ServiceCallEnd, subjects.ServiceCallCreate, subjects.ServiceCallGet, subjects.ServiceCallList),
 		publishes("S37", "ask for another's inbox", subjects.Sync(operator), subjects.Sync(proxy)),
