@@ -65,7 +65,7 @@ func (s *Service) decide(ctx context.Context, r request) (verdict, error) {
 	// permissions are made of the name.
 	id, err := identity.ParseID(r.ConnectOptions.Name)
 	if err != nil {
-		return verdict{result: BadName}, nil
+		return verdict{result: BadName}, nil //nolint:nilerr // a refusal is a decision, not an error
 	}
 	nkey, result := proven(r)
 	if result != "" {

@@ -194,13 +194,11 @@ func (s *Service) take(m micro.Request) {
 		s.metrics.decisions.WithLabelValues(string(Late)).Inc()
 		return
 	}
-	s.waiting.Add(1)
-	go func() {
-		defer s.waiting.Done()
+	s.waiting.Go(func() {
 		if s.admit() {
 			s.answer(m)
 		}
-	}()
+	})
 }
 
 // admit waits until the request may be decided. One that has waited too long is

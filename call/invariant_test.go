@@ -46,7 +46,7 @@ func checkDecision(t fatalist, s *State, e Event, d Decision) {
 	}
 	checkTimer(t, s, e, d)
 	ends := e.Msg.Type == signal.Stop || e.Msg.Type == signal.Busy
-	if e.Kind == Message && !(noRoom && ends) && !d.Next.applied(hashOf(e.Msg.Issuer, e.Msg.JTI)) {
+	if e.Kind == Message && (!noRoom || !ends) && !d.Next.applied(hashOf(e.Msg.Issuer, e.Msg.JTI)) {
 		t.Fatalf("message is not among the applied")
 	}
 }

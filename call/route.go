@@ -148,8 +148,7 @@ func jsonFault(err error) string {
 	if errors.As(err, &semantic) && semantic.JSONPointer != "" {
 		return fmt.Sprintf("wrong value at %.80s", semantic.JSONPointer)
 	}
-	var syntactic *jsontext.SyntacticError
-	if errors.As(err, &syntactic) {
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		return fmt.Sprintf("JSON error at byte %d", syntactic.ByteOffset)
 	}
 	return "want one JSON object"

@@ -173,7 +173,7 @@ func TestEnvelopeRefused(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			e, err := identity.ParseEnvelope([]byte(tc.text))
 			for _, sentinel := range []error{identity.ErrEnvelope, identity.ErrHeader, identity.ErrAlgorithm} {
-				if errors.Is(err, sentinel) != (sentinel == tc.want) {
+				if errors.Is(err, sentinel) != errors.Is(tc.want, sentinel) {
 					t.Errorf("error %v; wraps %q: %v", err, sentinel, errors.Is(err, sentinel))
 				}
 			}

@@ -134,7 +134,7 @@ func TestPrivateKeyShowsNothing(t *testing.T) {
 	}
 	secrets := []string{
 		rfcD, hex.EncodeToString(seed), strings.ToUpper(hex.EncodeToString(seed)), string(seed),
-		strings.Trim(fmt.Sprint(seed[:8]), "[]"), base64.StdEncoding.EncodeToString(seed)[:40],
+		strings.Trim(fmt.Sprint(string(seed[:8])), "[]"), base64.StdEncoding.EncodeToString(seed)[:40],
 		strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", seed[:8]), "[]byte{"), "}"),
 	}
 	values := map[string]any{

@@ -243,9 +243,19 @@ func TestDecodeRefusesJSON(t *testing.T) {
 func TestDecodeQuotesNothing(t *testing.T) {
 	const secret = "SECRETSECRET"
 	for _, changes := range []object{
-		{"typ": secret}, {"jti": secret + " "}, {"iss": secret + "."}, {"sub": secret + "."}, {"aud": secret}, {"iat": secret},
-		{"cid": secret + "."}, {"call_id": secret + " "}, {"party": secret + " "}, {"data": secret}, {"peer_info": []string{secret}},
-		{"data": json.RawMessage(`{"` + secret + `":1,"` + secret + `":1}`)}, {"peer_info": object{secret: 1}},
+		{"typ": secret},
+		{"jti": secret + " "},
+		{"iss": secret + "."},
+		{"sub": secret + "."},
+		{"aud": secret},
+		{"iat": secret},
+		{"cid": secret + "."},
+		{"call_id": secret + " "},
+		{"party": secret + " "},
+		{"data": secret},
+		{"peer_info": []string{secret}},
+		{"data": json.RawMessage(`{"` + secret + `":1,"` + secret + `":1}`)},
+		{"peer_info": object{secret: 1}},
 	} {
 		_, err := signal.Decode(payload(t, changes))
 		if err == nil || strings.Contains(err.Error(), secret) {

@@ -13,9 +13,16 @@ import (
 // message; what is refused has a code of the list.
 func FuzzDecode(f *testing.F) {
 	for _, changes := range []object{
-		nil, {"aud": "proxy"}, {"iat": 1790000000}, {"data": nil}, {"data": object{"a": []any{1.5, "é\u2028", nil}}},
-		{"exp": "9999-12-31T23:59:59-01:00"}, {"iat": "1970-01-01T00:00:00.0009+01:00"}, {"typ": "chat.voice.error", "cid": absent, "call_id": absent},
-		{"party": "p", "reason": "x y"}, {"jti": 1},
+		nil,
+		{"aud": "proxy"},
+		{"iat": 1790000000},
+		{"data": nil},
+		{"data": object{"a": []any{1.5, "é\u2028", nil}}},
+		{"exp": "9999-12-31T23:59:59-01:00"},
+		{"iat": "1970-01-01T00:00:00.0009+01:00"},
+		{"typ": "chat.voice.error", "cid": absent, "call_id": absent},
+		{"party": "p", "reason": "x y"},
+		{"jti": 1},
 	} {
 		f.Add(payload(f, changes))
 	}

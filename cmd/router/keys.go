@@ -141,7 +141,7 @@ func publicOfSeed(name string) (string, error) {
 	}
 	seed := bytes.TrimSpace(text)
 	var pair nkeys.KeyPair
-	if prefix, _, err := nkeys.DecodeSeed(seed); err == nil && prefix == nkeys.PrefixByteCurve {
+	if prefix, _, fault := nkeys.DecodeSeed(seed); fault == nil && prefix == nkeys.PrefixByteCurve {
 		pair, err = nkeys.FromCurveSeed(seed)
 	} else {
 		pair, err = nkeys.ParseDecoratedNKey(text)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -138,8 +139,8 @@ func TestGeneratedConfigurationWithTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	login := []nats.Option{nkey, nats.Name("alice"), nats.CustomInboxPrefix(subjects.InboxPrefix("alice")), nats.Timeout(3 * time.Second)}
-	secure := append(login[:len(login):len(login)], nats.RootCAs(ca.path("ca.pem")), nats.TLSHandshakeFirst())
-	certified := append(secure[:len(secure):len(secure)], nats.ClientCert(ca.path("client.pem"), ca.path("client.key")))
+	secure := append(slices.Clip(login), nats.RootCAs(ca.path("ca.pem")), nats.TLSHandshakeFirst())
+	certified := append(slices.Clip(secure), nats.ClientCert(ca.path("client.pem"), ca.path("client.key")))
 	nc, err := nats.Connect(url, certified...)
 	if err != nil {
 		t.Fatalf("connect as the identity: %v", err)
@@ -150,7 +151,7 @@ func TestGeneratedConfigurationWithTLS(t *testing.T) {
 	}
 	for what, opts := range map[string][]nats.Option{
 		"without a client certificate": secure,
-		"without the handshake first":  append(login[:len(login):len(login)], nats.RootCAs(ca.path("ca.pem")), nats.ClientCert(ca.path("client.pem"), ca.path("client.key"))),
+		"without the handshake first":  append(slices.Clip(login), nats.RootCAs(ca.path("ca.pem")), nats.ClientCert(ca.path("client.pem"), ca.path("client.key"))),
 		"without TLS":                  login,
 	} {
 		u := url

@@ -134,7 +134,7 @@ func TestNames(t *testing.T) {
 		if slices.Contains(vague, name) {
 			t.Errorf("%s: package %s", s.path, name)
 		}
-		for _, element := range strings.Split(s.dir, "/") {
+		for element := range strings.SplitSeq(s.dir, "/") {
 			if slices.Contains(vague, element) {
 				t.Errorf("%s lies in a directory %s", s.path, element)
 			}

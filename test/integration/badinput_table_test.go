@@ -194,9 +194,9 @@ func TestBadInput(t *testing.T) {
 
 // in runs part of a test with helpers that report to t.
 func (b *badWorld) in(t *testing.T, do func()) {
-	outer := b.world.t
-	b.world.t = t
-	defer func() { b.world.t = outer }()
+	outer := b.t
+	b.t = t
+	defer func() { b.t = outer }()
 	do()
 }
 

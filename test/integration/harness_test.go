@@ -286,6 +286,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 
 // testLogger writes warnings and errors into the test's log.
 func testLogger(t testing.TB) *slog.Logger {
+	t.Helper()
 	return slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
