@@ -49,6 +49,11 @@ type config struct {
 	Replicas        int           `desc:"Replicas of streams and buckets, 1 to 5. Unset: 1 when provisioned, any when verified"`
 	BatchSize       int           `split_words:"true" default:"512" desc:"Messages that are verified and committed together at most, 1 to 1000"`
 	CacheSize       int           `split_words:"true" default:"8192" desc:"Call records kept in memory, 1 to 1000000"`
+	Limits          struct {
+		Messages    int `default:"50" desc:"Messages per second of a user, per worker, in bursts of twice as many; stop and busy are not counted. -1: no limit"`
+		Starts      int `default:"60" desc:"Starts of calls per minute of a user, per worker, in bursts of half as many. -1: no limit"`
+		AppMessages int `split_words:"true" default:"2000" desc:"Messages per second of an app, per worker. -1: no limit"`
+	}
 	RotateEvery     time.Duration `split_words:"true" default:"10s" desc:"How often key files are looked at for new content, 100ms to 1h"`
 	ShutdownTimeout time.Duration `split_words:"true" default:"25s" desc:"How long draining may take after SIGTERM, 1s to 10m"`
 }

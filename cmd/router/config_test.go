@@ -24,6 +24,7 @@ func TestConfigDefaults(t *testing.T) {
 		MaxMessageAge: 5 * time.Minute, BatchSize: 512, CacheSize: 8192, ShutdownTimeout: 25 * time.Second, RotateEvery: 10 * time.Second,
 	}
 	want.NATS.URL = "nats://127.0.0.1:4222"
+	want.Limits.Messages, want.Limits.Starts, want.Limits.AppMessages = 50, 60, 2000
 	want.Auth.TTL, want.Auth.Parallel, want.Auth.RefusalDelay = time.Hour, 16, 100*time.Millisecond
 	if diff := cmp.Diff(want, cfg); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
@@ -44,6 +45,7 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		"ROUTER_NATS_CREDS": "", "ROUTER_NATS_NKEY_FILE": "", "ROUTER_NATS_TLS_FIRST": "true",
 		"ROUTER_AUTH_ISSUER_FILE": file, "ROUTER_AUTH_XKEY_FILE": file, "ROUTER_AUTH_TTL": "10m", "ROUTER_AUTH_PARALLEL": "8",
 		"ROUTER_AUTH_REFUSAL_DELAY": "1s", "ROUTER_ROTATE_EVERY": "1m",
+		"ROUTER_LIMITS_MESSAGES": "10", "ROUTER_LIMITS_STARTS": "6", "ROUTER_LIMITS_APP_MESSAGES": "-1",
 	}
 	for key, value := range values {
 		t.Setenv(key, value)

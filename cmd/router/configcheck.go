@@ -47,6 +47,9 @@ func (c *config) check(unreadable map[string]bool) []error {
 	count("ROUTER_REPLICAS", c.Replicas, 0, 5)
 	count("ROUTER_BATCH_SIZE", c.BatchSize, 1, 1000)
 	count("ROUTER_CACHE_SIZE", c.CacheSize, 1, 1_000_000)
+	count("ROUTER_LIMITS_MESSAGES", c.Limits.Messages, -1, 1_000_000)
+	count("ROUTER_LIMITS_STARTS", c.Limits.Starts, -1, 1_000_000)
+	count("ROUTER_LIMITS_APP_MESSAGES", c.Limits.AppMessages, -1, 1_000_000)
 	if c.StreamMaxAge != 0 && c.StreamMaxAge <= 2*c.MaxCallDuration && !unreadable["ROUTER_MAX_CALL_DURATION"] {
 		bad("ROUTER_STREAM_MAX_AGE is %s: want more than twice ROUTER_MAX_CALL_DURATION (%s), else the record of a live call could age away", c.StreamMaxAge, c.MaxCallDuration)
 	}

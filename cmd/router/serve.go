@@ -109,6 +109,7 @@ func newRouter(nc *nats.Conn, cfg config, keys fleetKeys, log *slog.Logger, regi
 		Proxies: keys.proxies, RouterKey: keys.router,
 		Policy:        call.Policy{RingTimeout: cfg.RingTimeout, MaxDuration: cfg.MaxCallDuration, KeepApplied: 3 * provision.DefaultAckWait},
 		MaxMessageAge: cfg.MaxMessageAge, Batch: cfg.BatchSize, Cache: cfg.CacheSize,
+		Limits: router.Limits{Messages: cfg.Limits.Messages, Starts: cfg.Limits.Starts, AppMessages: cfg.Limits.AppMessages},
 	})
 }
 
