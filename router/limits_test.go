@@ -78,3 +78,14 @@ func TestLimiter(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkLimiter is what the limits cost a message.
+func BenchmarkLimiter(b *testing.B) {
+	l := newLimiter(Limits{}.withDefaults())
+	self := identity.MustID("1112223334")
+	at := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		l.take(self, identity.RoleUser, signal.Candidate, at)
+	}
+}

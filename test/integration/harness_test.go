@@ -58,6 +58,7 @@ type world struct {
 func newWorld(t testing.TB, opts brokertest.Options) *world {
 	t.Helper()
 	opts.Memory = true
+	opts.Callout = !opts.Bare
 	opts.Users = append(opts.Users, operator, customer, stranger)
 	opts.Apps = append(opts.Apps, proxy, app)
 	b := brokertest.Start(t, opts)
