@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -83,6 +85,7 @@ func (c *Client) natsOptions() ([]nats.Option, error) {
 	options := []nats.Option{
 		nats.Name(c.self.String()),
 		nats.MaxReconnects(-1),
+		nats.CustomReconnectDelay(reconnectDelay),
 		nats.IgnoreAuthErrorAbort(), // who is unknown today may be known tomorrow
 	}
 	login, err := c.opts.login()
@@ -104,6 +107,15 @@ func (c *Client) natsOptions() ([]nats.Option, error) {
 		}),
 		nats.ErrorHandler(c.asyncError),
 	), nil
+}
+
+// reconnectDelay is the wait before the n-th round of attempts to connect again:
+// short at first, because a connection also ends when what the broker granted
+// expires and is granted anew; never longer than 2 s, and never the same for all
+// that were cut off at once.
+func reconnectDelay(n int) time.Duration {
+	delay := min(50*time.Millisecond<<min(n, 6), 2*time.Second)
+	return delay + rand.N(delay/2)
 }
 
 // dial connects; nats.Connect knows no context.

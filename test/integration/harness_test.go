@@ -197,7 +197,7 @@ func (e *endpoint) publish(typ, jti string, data []byte) {
 	msg := nats.NewMsg(subjects.Voice(e.id.ID.String(), typ))
 	msg.Data = data
 	if jti != "" {
-		msg.Header.Set(nats.MsgIdHdr, e.id.ID.String()+"."+jti)
+		msg.Header.Set(nats.MsgIdHdr, signal.MsgID(e.id.ID, jti))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
