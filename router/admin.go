@@ -27,7 +27,7 @@ func badRequest(format string, args ...any) error {
 }
 
 func notFound(cid string) error {
-	return &serviceError{ServiceNotFound, fmt.Sprintf("no conversation %q, or no call on it", cid)}
+	return &serviceError{ServiceNotFound, fmt.Sprintf("no conversation %q, or no call has been made on it", cid)}
 }
 
 func (r *Router) create(ctx context.Context, req CreateRequest) (CreateResponse, error) {
@@ -74,7 +74,7 @@ func (r *Router) putRoute(ctx context.Context, req CreateRequest, data []byte) (
 	}
 	revision, err := kv.Create(ctx, req.CID, data)
 	if errors.Is(err, jetstream.ErrKeyExists) {
-		return 0, &serviceError{ServiceExists, fmt.Sprintf("conversation %q exists already", req.CID)}
+		return 0, &serviceError{ServiceExists, fmt.Sprintf("conversation %q exists already: replace it (--replace), or choose another cid", req.CID)}
 	}
 	return revision, err
 }
@@ -106,8 +106,13 @@ func (r *Router) end(ctx context.Context, req EndRequest) (EndResponse, error) {
 	if err != nil {
 		return EndResponse{}, err
 	}
-	if state == nil || !state.Live() || req.CallID != "" && req.CallID != state.CallID {
+	switch {
+	case state == nil:
 		return EndResponse{}, notFound(req.CID)
+	case !state.Live():
+		return EndResponse{}, &serviceError{ServiceNotFound, fmt.Sprintf("no call is live on %q", req.CID)}
+	case req.CallID != "" && req.CallID != state.CallID:
+		return EndResponse{}, &serviceError{ServiceNotFound, fmt.Sprintf("the live call on %q is %s, not %s", req.CID, state.CallID, req.CallID)}
 	}
 	done := make(chan error, 1)
 	j := &job{key: req.CID, mode: call.Masked, done: done}

@@ -44,7 +44,7 @@ func (c *config) check(unreadable map[string]bool) []error {
 	between("ROUTER_AUTH_TTL", c.Auth.TTL, time.Minute, 24*time.Hour)
 	between("ROUTER_AUTH_REFUSAL_DELAY", c.Auth.RefusalDelay, 0, time.Second)
 	count("ROUTER_AUTH_PARALLEL", c.Auth.Parallel, 1, 1024)
-	count("ROUTER_REPLICAS", c.Replicas, 0, 5)
+	count("ROUTER_REPLICAS", max(c.Replicas, 1), 1, 5)
 	count("ROUTER_BATCH_SIZE", c.BatchSize, 1, 1000)
 	count("ROUTER_CACHE_SIZE", c.CacheSize, 1, 1_000_000)
 	count("ROUTER_LIMITS_MESSAGES", c.Limits.Messages, -1, 1_000_000)

@@ -92,8 +92,8 @@ type target struct {
 
 func (t *target) flags(f *pflag.FlagSet) {
 	f.StringVarP(&t.server, "server", "s", "", "NATS servers, comma-separated (default ROUTER_NATS_URL, else the selected context)")
-	f.StringVar(&t.creds, "creds", "", "file with NATS credentials")
-	f.StringVar(&t.nkey, "nkey", "", "file with an nkey seed")
+	f.StringVar(&t.creds, "creds", "", "file with NATS credentials (default ROUTER_NATS_CREDS)")
+	f.StringVar(&t.nkey, "nkey", "", "file with an nkey seed (default ROUTER_NATS_NKEY_FILE)")
 	f.StringVar(&t.context, "context", "", "context of the nats command line tool")
 	f.StringVar(&t.ca, "tls-ca", "", "file with the certificates that the server's is checked against")
 	f.StringVar(&t.cert, "tls-cert", "", "file with the client certificate")

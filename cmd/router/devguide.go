@@ -21,6 +21,9 @@ func (s *sandbox) guide() string {
 	line("  router call create --cid c1 --proxy %s --customer %s --operator %s --operator-name Bob", devProxy, devCustomer, devOperator)
 	line("  router call timeline c1")
 	line("  router identity add 1113334445 --generate --dir %s", s.path("keys"))
+	line("\nA second worker, with the workers' credential and the proxy's key:\n")
+	line("  ROUTER_NATS_URL=%s ROUTER_NATS_NKEY_FILE=%s ROUTER_PROXY_KEYS=%s ROUTER_HTTP_ADDR=127.0.0.1:9091 router serve",
+		url, s.path("users", "router"+seedEnding), s.path("fleet"))
 	line("\nListen as an identity, or look at a route as the backend does, with the nats command line tool:\n")
 	for _, name := range []string{devOperator, devCustomer} {
 		line("  nats --server %s --nkey %s --connection-name %s --inbox-prefix %s sub '%s'",
