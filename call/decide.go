@@ -15,6 +15,11 @@ import (
 // The rules stand in docs/protocol.md, "State machine": first those about the
 // call_id, then the table of states. Each case here quotes its row.
 func Decide(p Policy, s *State, e Event) Decision {
+	s, e, legs := inward(s, e)
+	return legs.outward(decide(p, s, e))
+}
+
+func decide(p Policy, s *State, e Event) Decision {
 	t := newTurn(p, s, e)
 	switch e.Kind {
 	case Message:
@@ -35,6 +40,7 @@ func NeedsRoute(s *State, e Event) bool {
 	if e.Kind != Message || s.applied(hashOf(e.Msg.Issuer, e.Msg.JTI)) {
 		return false
 	}
+	s, e, _ = inward(s, e)
 	return needsRoute(s, e.Msg, moment(e.At))
 }
 
@@ -202,6 +208,7 @@ func (t *turn) next() *State {
 	}
 	if r := t.route; r != nil && !t.broken && n.Phase == None {
 		n.Proxy, n.Customer, n.Operator = r.Proxy, r.Customer, r.Operator
+		n.MaskCallID = r.MaskCallID // the route is not asked about the next stop
 	}
 	n.prune(t.e.At)
 	n.Last = Last{Type: string(t.m.Type), From: t.m.Issuer, Party: t.m.Party, CallID: t.m.CallID, At: t.e.At}

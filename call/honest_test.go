@@ -3,6 +3,7 @@ package call
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,10 +30,19 @@ type world struct {
 	done     map[uint64]bool // sequences of messages that have been applied
 	timers   []Timer         // that were set and have not fired; the last is current
 	log      []string
+	masked   bool // the route has mask_call_id
+	chosen   map[string]identity.ID
+}
+
+// masking turns mask_call_id on: no call_id may be said to the side that has not
+// chosen it.
+func (w *world) masking() *world {
+	w.masked = true
+	return w
 }
 
 func newWorld(t *rapid.T, devices ...*device) *world {
-	return &world{t: t, devices: devices, at: epoch0, inbox: map[identity.ID][]Say{}, done: map[uint64]bool{}}
+	return &world{t: t, devices: devices, at: epoch0, inbox: map[identity.ID][]Say{}, done: map[uint64]bool{}, chosen: map[string]identity.ID{}}
 }
 
 func (w *world) logf(format string, args ...any) { w.log = append(w.log, fmt.Sprintf(format, args...)) }
@@ -40,6 +50,9 @@ func (w *world) logf(format string, args ...any) { w.log = append(w.log, fmt.Spr
 // newCall draws a call_id so that neither side's are always the lesser.
 func (w *world) newCall() string {
 	w.calls++
+	if w.masked {
+		return fmt.Sprintf("%c%d-not-to-be-told", 'a'+rapid.IntRange(0, 25).Draw(w.t, "call_id"), w.calls)
+	}
 	return fmt.Sprintf("%c%d", 'a'+rapid.IntRange(0, 25).Draw(w.t, "call_id"), w.calls)
 }
 
@@ -48,11 +61,18 @@ func (w *world) send(d *device) func(signal.Type, string) {
 		w.seq++
 		w.at = w.at.Add(time.Millisecond)
 		w.logf("%s sends %s %s (#%d)", d, typ, callID, w.seq)
+		if typ == signal.Start {
+			w.chosen[callID] = d.id
+		}
+		offer := "offer of " + callID
+		if w.masked {
+			offer = "offer" // what passes the mask must not name the call
+		}
 		w.inFlight = append(w.inFlight, &Event{
 			At: w.at, Seq: w.seq, MayDefer: true,
 			Msg: signal.Message{
 				Type: typ, JTI: fmt.Sprintf("j%d", w.seq), Issuer: d.id, Recipient: proxy, CID: "cid1",
-				CallID: callID, Party: d.party, PeerInfo: "offer of " + callID,
+				CallID: callID, Party: d.party, PeerInfo: offer,
 			},
 		})
 	}
@@ -77,6 +97,7 @@ func (w *world) route(i int, lost bool) {
 func (w *world) decide(e Event) Decision {
 	if NeedsRoute(w.state, e) {
 		e.Route = testRoute()
+		e.Route.MaskCallID = w.masked
 	}
 	d := Decide(Policy{}, w.state, e)
 	w.logf("router: #%d kind %d %s %s: verdict %d %s", e.Seq, e.Kind, e.Msg.Type, e.CallID, d.Verdict, d.Code)
@@ -86,6 +107,7 @@ func (w *world) decide(e Event) Decision {
 		w.logf("  %s", showState(d.Next))
 	}
 	for _, say := range d.Say {
+		w.checkSay(say)
 		w.inbox[say.To] = append(w.inbox[say.To], say)
 		w.logf("  %s", showSay(say))
 	}
@@ -93,6 +115,20 @@ func (w *world) decide(e Event) Decision {
 		w.timers = append(w.timers, d.Timer)
 	}
 	return d
+}
+
+// checkSay checks that nobody is told a call_id that the other side has chosen.
+func (w *world) checkSay(say Say) {
+	w.t.Helper()
+	if !w.masked {
+		return
+	}
+	text := fmt.Sprintf("%s %s %s %s", say.CallID, say.PeerInfo, say.Data, say.Reason)
+	for callID, by := range w.chosen {
+		if by != say.To && strings.Contains(text, callID) {
+			w.fail("%s is told %s, which %s has chosen: %s", nameOf(say.To), callID, nameOf(by), text)
+		}
+	}
 }
 
 // fire has the i-th timer fire.
@@ -173,15 +209,16 @@ func (w *world) agree() {
 	for _, d := range w.devices {
 		want := device{}
 		if w.state.Live() {
+			callID := w.state.leg().as(w.state.CID, d.id)
 			a := d.id == w.state.Caller
 			switch {
 			case w.state.Phase == Ringing && a && d.party == w.state.CallerParty:
-				want.out = w.state.CallID
+				want.out = callID
 			case w.state.Phase == Ringing && !a && d.in != "":
-				want.in = w.state.CallID // or its user has refused
+				want.in = callID // or its user has refused
 			case w.state.Phase == Active && a && d.party == w.state.CallerParty,
 				w.state.Phase == Active && !a && d.party == w.state.Winner:
-				want.talk = w.state.CallID
+				want.talk = callID
 			}
 		}
 		if d.out != want.out || d.in != want.in || d.talk != want.talk {
@@ -222,12 +259,27 @@ func TestHonest(t *testing.T) {
 	})
 }
 
+// TestHonestMasked is TestHonest on a route with mask_call_id: each device uses the
+// call_id that it has chosen or was told.
+func TestHonestMasked(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		newWorld(t,
+			&device{id: operator, party: "o1", aware: true}, &device{id: operator, party: "o2", aware: true},
+			&device{id: customer, party: "k1", aware: true}, &device{id: customer, party: "k2", aware: true},
+		).masking().live()
+	})
+}
+
 // TestLegacy: clients that know six types never hang, whether the other side knows
 // more or not.
 func TestLegacy(t *testing.T) {
 	t.Parallel()
 	t.Run("both", rapid.MakeCheck(func(t *rapid.T) {
 		newWorld(t, &device{id: operator}, &device{id: customer}).live()
+	}))
+	t.Run("masked", rapid.MakeCheck(func(t *rapid.T) {
+		newWorld(t, &device{id: operator}, &device{id: customer}).masking().live()
 	}))
 	t.Run("operator", rapid.MakeCheck(func(t *rapid.T) {
 		newWorld(t, &device{id: operator},

@@ -29,6 +29,7 @@ func (t *turn) idle() Decision {
 		r := t.route
 		d.Next.Proxy, d.Next.Customer, d.Next.Operator = r.Proxy, r.Customer, r.Operator
 		d.Next.OperatorName, d.Next.Start, d.Next.DataAllow = r.OperatorName, r.Start, slices.Clone(r.DataAllow)
+		d.Next.MaskCallID = r.MaskCallID
 		t.ring(&d)
 		return d
 	}

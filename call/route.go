@@ -32,6 +32,9 @@ type Route struct {
 	Start        StartSide   `json:"start,omitzero"`
 	// DataAllow names keys of data, besides "media", that pass the mask.
 	DataAllow []string `json:"data_allow,omitempty"`
+	// MaskCallID says that the side that did not originate a call sees another
+	// call_id than the one that did.
+	MaskCallID bool `json:"mask_call_id,omitzero"`
 	// ExpiresAt is when the route stops allowing new calls; zero means never.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 }

@@ -41,14 +41,15 @@ func testRoute() *Route {
 // script plays lines of input against Decide and shows what comes out. The
 // language of a line:
 //
-//	who[/party] type call_id [peer=..] [data={..}] [reason=..] [jti=..] [to=who] [delivery=n] [nodefer]
+//	who[/party] type [~]call_id [peer=..] [data={..}] [reason=..] [jti=..] [to=who] [delivery=n] [nodefer]
 //	timeout call_id epoch
 //	end [call_id]
 //	wait duration
-//	route [none] [broken] [unreadable] [start=..] [expires=duration] [name=..] [allow=a,b] [customer=who]
+//	route [none] [broken] [unreadable] [start=..] [expires=duration] [name=..] [allow=a,b] [customer=who] [mask]
 //	mode direct
 //
-// Every line but the last three moves the clock by one second.
+// A call_id after ~ is the alias of what follows, in the outputs as well. Every
+// line but the last three moves the clock by one second.
 type script struct {
 	t      testing.TB
 	route  *Route
@@ -57,6 +58,8 @@ type script struct {
 	state  *State
 	at     time.Time
 	seq    uint64
+	// aliases are pairs of an alias and how it is shown.
+	aliases []string
 }
 
 func newScript(t testing.TB) *script {
@@ -110,6 +113,8 @@ func (s *script) setRoute(words []string) {
 			s.route.OperatorName = value
 		case "allow":
 			s.route.DataAllow = strings.Split(value, ",")
+		case "mask":
+			s.route.MaskCallID = true
 		case "customer":
 			s.route.Customer = people[value]
 		default:
@@ -149,6 +154,12 @@ func (s *script) message(e *Event, words []string) {
 	}
 	if words[2] == "-" {
 		e.Msg.CallID = ""
+	}
+	if id, ok := strings.CutPrefix(words[2], "~"); ok {
+		e.Msg.CallID = aliasOf(e.Msg.CID, id)
+		s.aliases = append(s.aliases, e.Msg.CallID, words[2])
+	} else {
+		s.aliases = append(s.aliases, aliasOf(e.Msg.CID, words[2]), "~"+words[2])
 	}
 	for _, word := range words[3:] {
 		key, value, _ := strings.Cut(word, "=")
@@ -209,6 +220,10 @@ func (s *script) show(d Decision) []string {
 	}
 	if d.Next != nil {
 		out = append(out, showState(d.Next))
+	}
+	shown := strings.NewReplacer(s.aliases...)
+	for i := range out {
+		out[i] = shown.Replace(out[i])
 	}
 	return out
 }

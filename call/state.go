@@ -53,6 +53,8 @@ type State struct {
 	OperatorName string    `json:"operator_name,omitzero"`
 	Start        StartSide `json:"start,omitzero"`
 	DataAllow    []string  `json:"data_allow,omitempty"`
+	// MaskCallID is copied from the route as well. CallID is what Caller uses.
+	MaskCallID bool `json:"mask_call_id,omitzero"`
 
 	Caller      identity.ID `json:"caller,omitzero"`
 	CallerParty string      `json:"caller_party,omitzero"`
@@ -104,6 +106,9 @@ type PastCall struct {
 	// tombstone, or the start that was refused or lost to the call that rang. One side may leave only so many
 	// of these, so that it cannot use up the other's share.
 	By identity.ID `json:"by,omitzero"`
+	// Caller is set if the call_id is masked: the side whose call_id this is, the
+	// other one knows it by an alias.
+	Caller identity.ID `json:"caller,omitzero"`
 }
 
 // Last is what was last applied to a record, for the reader of a timeline.
@@ -126,12 +131,13 @@ func (s *State) Live() bool {
 	return s != nil && (s.Phase == Ringing || s.Phase == Active)
 }
 
-// Over reports whether callID is known to have ended.
+// Over reports whether the call that one of the sides knows by callID is known to
+// have ended.
 func (s *State) Over(callID string) bool {
-	if s.current(callID) {
+	if s.leg().goesBy(s.CID, callID) {
 		return !s.Live()
 	}
-	return slices.ContainsFunc(s.Past, func(p PastCall) bool { return p.CallID == callID })
+	return slices.ContainsFunc(s.Past, func(p PastCall) bool { return p.leg().goesBy(s.CID, callID) })
 }
 
 // Counterpart returns the other side of the conversation; ok is false if id is

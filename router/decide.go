@@ -95,6 +95,6 @@ func (j *job) stops() bool {
 func (j *job) masked() bool { return !j.signer.IsZero() && j.signer != identity.Router }
 
 func isCurrent(state *call.State, j *job) bool {
-	return state != nil && state.Live() && state.CallID == j.event.Msg.CallID &&
+	return state.LiveAs(j.sender, j.event.Msg.CallID) &&
 		(j.sender == state.Customer || j.sender == state.Operator)
 }

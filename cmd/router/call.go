@@ -67,6 +67,7 @@ type newConversation struct {
 	start                          string
 	dataAllow                      []string
 	ttl                            time.Duration
+	maskCallID                     bool
 	noSetup, replace, asJSON       bool
 }
 
@@ -103,6 +104,7 @@ message, signed by the proxy. Without --cid one is drawn and printed.`,
 	f.StringVar(&n.customerName, "customer-name", "", "what the operator is shown instead of the customer's identity")
 	f.StringVar(&n.start, "start", string(call.StartOperator), "who may start calls: operator or both")
 	f.StringSliceVar(&n.dataAllow, "data-allow", nil, "keys of data that pass the mask besides media")
+	f.BoolVar(&n.maskCallID, "mask-call-id", false, "show each side another call_id than the one that the other side chose")
 	f.DurationVar(&n.ttl, "ttl", 0, "how long new calls are allowed, whole seconds (default: for ever)")
 	f.BoolVar(&n.noSetup, "no-setup", false, "do not tell the operator")
 	f.BoolVar(&n.replace, "replace", false, "replace the route of a conversation that exists")
@@ -114,6 +116,10 @@ message, signed by the proxy. Without --cid one is drawn and printed.`,
 func (n *newConversation) request() (router.CreateRequest, error) {
 	var errs []error
 	id := func(flag, value string) identity.ID {
+		if value == "" {
+			errs = append(errs, fmt.Errorf("--%s is missing", flag))
+			return identity.ID{}
+		}
 		parsed, err := identity.ParseID(value)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", flag, err))
@@ -137,7 +143,7 @@ func (n *newConversation) request() (router.CreateRequest, error) {
 		Route: call.Route{
 			Proxy: id("proxy", n.proxy), Customer: id("customer", n.customer), Operator: id("operator", n.operator),
 			OperatorName: n.operatorName, CustomerName: n.customerName,
-			Start: call.StartSide(n.start), DataAllow: n.dataAllow,
+			Start: call.StartSide(n.start), DataAllow: n.dataAllow, MaskCallID: n.maskCallID,
 		},
 		TTL: int64(n.ttl / time.Second), NoSetup: n.noSetup, Replace: n.replace,
 	}
