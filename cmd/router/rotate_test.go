@@ -33,7 +33,7 @@ func TestRotationKeepsTheProcess(t *testing.T) {
 		files: func() []string { return []string{file} }, every: time.Millisecond, log: slog.New(slog.DiscardHandler),
 		load: func() (string, error) {
 			text, err := os.ReadFile(file)
-			if strings.HasPrefix(string(text), "broken") {
+			if strings.HasPrefix(string(text), "broken") || len(text) == 0 { // empty: in the middle of being written
 				err = errors.New("broken")
 			}
 			return string(text), err
