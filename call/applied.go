@@ -51,17 +51,19 @@ func (s *State) applied(hash string) bool {
 }
 
 // mark adds m to the applied messages. Above [KeepMarks] the oldest go that may:
-// a mark may go only if its message can no longer be delivered again, which takes
+// a mark may go only if its message can be neither delivered again, which takes
 // both that everything up to its sequence is acknowledged and that it is older
-// than keep. In a full list age alone decides, or one message anywhere that is
-// never acknowledged would fill every record in the fleet; what is applied again
-// then is said again under the same jti, and dropped by who receives it. mark
-// reports false, and remembers nothing, if the list is full of younger marks.
-func (s *State) mark(m Mark, floor uint64, keep time.Duration) bool {
-	eldest := m.At.Add(-keep)
+// than KeepApplied, nor stored again by somebody who replays it, which takes that
+// it is older than Replayable. In a full list the age of KeepApplied alone
+// decides, or one message anywhere that is never acknowledged would fill every
+// record in the fleet; what is delivered again then is said again under the same
+// jti, and dropped by who receives it. mark reports false, and remembers nothing,
+// if the list is full of younger marks.
+func (s *State) mark(m Mark, floor uint64, p Policy) bool {
+	eldest, replayed := m.At.Add(-p.KeepApplied), m.At.Add(-p.Replayable)
 	if over := len(s.Applied) + 1 - KeepMarks; over > 0 {
 		s.Applied = slices.DeleteFunc(s.Applied, func(old Mark) bool {
-			if over <= 0 || old.Seq > floor || !old.At.Before(eldest) {
+			if over <= 0 || old.Seq > floor || !old.At.Before(replayed) {
 				return false
 			}
 			over--

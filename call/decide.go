@@ -90,7 +90,7 @@ func (t *turn) once(decide func() Decision) Decision {
 		return Decision{Verdict: Repeat}
 	}
 	d := decide()
-	if d.Next == nil || d.Next.mark(Mark{Hash: hash, Seq: t.e.Seq, At: t.e.At}, t.e.AckFloor, t.policy.KeepApplied) {
+	if d.Next == nil || d.Next.mark(Mark{Hash: hash, Seq: t.e.Seq, At: t.e.At}, t.e.AckFloor, t.policy) {
 		return d
 	}
 	return t.full(d)

@@ -57,6 +57,10 @@ type Policy struct {
 	// KeepApplied is how long an applied message is remembered at least: three
 	// times the ack wait of the inbound consumer. Default 15 s.
 	KeepApplied time.Duration
+	// Replayable is how long after it was stored a message could be stored once
+	// more and still be in time. As long it is remembered, if the list of applied
+	// messages has room. Default KeepApplied.
+	Replayable time.Duration
 	// MaxDeliveries is how often a message that came too early is delivered
 	// before it is refused. Default 5.
 	MaxDeliveries int
@@ -81,6 +85,7 @@ func (p Policy) withDefaults() Policy {
 	if p.KeepApplied <= 0 {
 		p.KeepApplied = DefaultKeepApplied
 	}
+	p.Replayable = max(p.Replayable, p.KeepApplied)
 	if p.MaxDeliveries <= 0 {
 		p.MaxDeliveries = DefaultMaxDeliveries
 	}

@@ -3,6 +3,7 @@ package call
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -321,5 +322,28 @@ func TestDataOutgrows(t *testing.T) {
 		if d.Verdict != c.want || c.want == Refused && d.Code != signal.CodeOversized {
 			t.Errorf("%s: want verdict %v, got %v %s", c.who, c.want, d.Verdict, d.Code)
 		}
+	}
+}
+
+// TestMarksReplayable: a message that could be stored once more and be in time is
+// remembered though it can no longer be delivered again, while there is room.
+func TestMarksReplayable(t *testing.T) {
+	p := Policy{Replayable: 5 * time.Minute}.withDefaults()
+	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	s := &State{}
+	for i := range MaxMarks {
+		if !s.mark(Mark{Hash: strconv.Itoa(i), Seq: uint64(i), At: start.Add(time.Duration(i) * time.Second)}, 1000, p) {
+			t.Fatalf("mark %d: no room", i)
+		}
+	}
+	if len(s.Applied) != MaxMarks {
+		t.Errorf("%d marks of the last 256 s, want all: none is older than 5 min", len(s.Applied))
+	}
+	if !s.mark(Mark{Hash: "late", Seq: 999, At: start.Add(MaxMarks * time.Second)}, 1000, p) || s.Applied[0].Hash != "1" {
+		t.Errorf("a full list: the first mark is %s, want the oldest gone", s.Applied[0].Hash)
+	}
+	s.mark(Mark{Hash: "later", Seq: 1000, At: start.Add(10 * time.Minute)}, 1000, p)
+	if len(s.Applied) != KeepMarks {
+		t.Errorf("%d marks when all but the last are older than 5 min, want %d", len(s.Applied), KeepMarks)
 	}
 }

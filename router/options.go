@@ -10,6 +10,7 @@ import (
 
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/signal"
 )
 
 // Options configures a [Router]. Conn is required; the zero value of everything
@@ -66,6 +67,9 @@ func (o Options) withDefaults() (Options, error) {
 		o.MaxMessageAge = 5 * time.Minute
 	}
 	o.Limits = o.Limits.withDefaults()
+	if o.Policy.Replayable <= 0 {
+		o.Policy.Replayable = o.MaxMessageAge + 2*signal.Skew
+	}
 	if o.Batch <= 0 {
 		o.Batch = 512
 	}

@@ -90,10 +90,10 @@ func showCallID(t *testing.T) {
 	}
 }
 
-// showOldReplay: a record remembers the last 64 messages, and all that are younger
-// than three times the ack wait. Whoever holds the sender's connection, but not
-// its signing key, can have an update delivered again behind that, until it is
-// stale. Starts and stops do nothing even then.
+// showOldReplay: a record remembers what could be replayed, until its list is full;
+// then only what is younger than three times the ack wait. Whoever holds the
+// sender's connection, but not its signing key, can have an update delivered again
+// behind that, until it is stale. Starts and stops do nothing even then.
 func showOldReplay(t *testing.T) {
 	a := newArena(t, func(o *router.Options) { o.Policy = call.Policy{KeepApplied: time.Millisecond} })
 	say := func(typ signal.Type, word string) []byte {
