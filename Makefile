@@ -16,16 +16,20 @@ race: ## the same under the race detector, in random order
 	cd examples/webrtc && $(GO) test -race ./...
 
 lint: ## vet, linters, formatting
+	$(GO) mod tidy -diff
 	$(GO) vet ./...
 	$(TOOL) golangci-lint run ./...
-	cd examples/webrtc && $(GO) vet ./...
+	cd examples/webrtc && $(GO) mod tidy -diff && $(GO) vet ./...
 
 fuzz: ## every fuzz target for FUZZTIME
 	./tools/fuzz.sh $(FUZZTIME)
 
 bench: ## the benchmarks of docs/performance.md
+	$(GO) test -run '^$$' -bench Relay -benchtime 24000x -count 3 ./test/integration
+	$(GO) test -run '^$$' -bench Hop -benchtime 3000x -count 3 ./test/integration
 	$(GO) test -run '^$$' -bench . -benchmem ./call ./signal ./identity
-	$(GO) test -run '^$$' -bench 'Relay|Hop' -benchtime 16000x -count 3 ./test/integration
+	$(GO) test -run '^$$' -bench Connect -benchtime 1000x -count 3 ./auth
+	$(GO) test -run '^$$' -bench Limiter ./router
 
 demo: ## nine calls through a proxy
 	$(GO) run ./cmd/router demo
