@@ -15,5 +15,7 @@
 // Either all of it is stored or nothing. A crash before the commit: redelivery
 // starts afresh. A crash after it: redelivery finds the message among the
 // applied ones and acknowledges. A lost race: reload from the leader and decide
-// again. There are no locks, no leader, no dedupe window and no sweeper.
+// again. There are no locks, no leader, no dedupe window that correctness
+// rests on. No sweeper ends calls; timers.go only writes timers anew that died in
+// the server while the store was full.
 package router

@@ -225,9 +225,10 @@ func TestLostRace(t *testing.T) {
 	}
 }
 
-// TestNothingNeedsLeader: "nothing" on a stale record swallows the message. A
-// worker that knows an ended call gets a stop for the next one, which another
-// worker has just committed.
+// TestNothingNeedsLeader: a decision that writes nothing, taken on a stale record,
+// could swallow the message. A worker knows a call as ringing that another has
+// made active: what it would write loses the race and is decided again, and what
+// writes nothing is decided on a record read from the leader.
 func TestNothingNeedsLeader(t *testing.T) {
 	b := newBench(t)
 	b.route("c1")
@@ -239,8 +240,8 @@ func TestNothingNeedsLeader(t *testing.T) {
 	b.publish(customer, signal.Accept, "c1", "k1")
 	b.work(other, r2, 1)
 
-	// On the record that stale knows, the call rings and a busy would end it; on
-	// the current one busy means nothing.
+	// On the record that stale knows this ringing is news to the caller; on the
+	// current one it means nothing.
 	b.publish(customer, signal.Ringing, "c1", "k1")
 	jobs := b.work(stale, r1, 1)
 	if v := jobs[0].decision.Verdict; v != call.Nothing {
