@@ -111,7 +111,7 @@ func TestJudgeBackoff(t *testing.T) {
 	w, r := b.worker()
 	b.publish(operator, signal.Start, "c1", "k1")
 	j := b.fetch(r, 1)[0]
-	naks := &nakRecorder{Msg: j.source}
+	naks := &nakRecorder{message: j.source}
 	j.source = naks
 	for delivery := 1; delivery <= 8; delivery++ {
 		j.event.Delivery, j.fault = delivery, errors.New("no directory")
@@ -125,7 +125,7 @@ func TestJudgeBackoff(t *testing.T) {
 }
 
 type nakRecorder struct {
-	jetstream.Msg
+	message
 	delays []time.Duration
 }
 
@@ -146,6 +146,7 @@ func TestClassify(t *testing.T) {
 		10188: transient, // schedules are disabled
 		10054: poison,    // too large
 		10071: conflict,
+		19999: unexplained,
 	} {
 		if got := classify(&jetstream.APIError{Code: 400, ErrorCode: code}); got != want {
 			t.Errorf("code %d: %v, want %v", code, got, want)

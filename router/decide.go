@@ -8,9 +8,18 @@ import (
 	"github.com/voicerouter/voicerouter/signal"
 )
 
-// decide takes the decisions of a group in the order of the stream, each on the
-// record that the one before leaves.
+// decide takes the decisions of a group. A panic is the fault of one of its
+// messages.
 func (w *worker) decide(g *group) {
+	err := guard(func() error { w.decideInOrder(g); return nil })
+	if err != nil {
+		g.fault, g.next = errPoison{err}, nil
+	}
+}
+
+// decideInOrder decides in the order of the stream, each message on the record
+// that the one before leaves.
+func (w *worker) decideInOrder(g *group) {
 	state := g.base
 	g.next = nil
 	for _, j := range g.jobs {

@@ -3,7 +3,7 @@
 //
 // The way of a message, file by file:
 //
-//	intake.go    fetch: the shared pull consumers, one queue of jobs
+//	intake.go    fetch: the shared pull consumers (pull.go), one queue of jobs
 //	verify.go    decode and verify, in parallel: bytes -> event
 //	worker.go    the column: fetch, verify, load, decide, commit, ack
 //	recover.go   what follows when a commit fails: lost races, poison, outages

@@ -21,6 +21,10 @@ const (
 	starved
 	// poison: the server refuses the content. Split until the culprit is alone.
 	poison
+	// unexplained: the server refuses for a reason that nobody foresaw. It may be
+	// the state of the stream, which is mended, or one message, which must not keep
+	// the others back for ever. Like transient at first, like poison if it goes on.
+	unexplained
 )
 
 // Error codes of the JetStream API that nats.go does not name.
@@ -44,6 +48,22 @@ const (
 	codeBadScheduleRollup         = 10192
 	codeBadScheduler              = 10212
 	codeBadSequence               = 10193
+	codeNoPeers                   = 10005
+	codeNotActive                 = 10006
+	codeNotAvailable              = 10008
+	codeNotLeader                 = 10009
+	codeNotEnabledForAccount      = 10039
+	codeStreamNotFound            = 10059
+	codeNotEnabled                = 10076
+	codeStreamOffline             = 10118
+	codeStreamSealed              = 10109
+	codeNoLimits                  = 10120
+	codeTTLDisabled               = 10166
+	codeSchedulesDisabled         = 10188
+	codeBatchDisabled             = 10174
+	codeBatchIncomplete           = 10176
+	codeDuplicateID               = 10201
+	codeTooManyBatches            = 10210
 )
 
 func classify(err error) failure {
@@ -65,9 +85,12 @@ func classify(err error) failure {
 	case codeMessageTooLarge, codeHeaderTooLarge, codeRollup, codeBatchTooLarge, codeUnsupportedHeader, codeBadTTL,
 		codeBadSchedule, codeBadScheduleTarget, codeBadScheduleTTL, codeBadScheduleRollup, codeBadScheduler, codeBadSequence:
 		return poison
-	default:
-		// All else may be the fault of the stream or the account, which is mended,
-		// and not of a message, which would be lost.
+	case codeNotAvailable, codeNotActive, codeNotLeader, codeNoPeers, codeNotEnabled, codeNotEnabledForAccount,
+		codeStreamNotFound, codeStreamOffline, codeStreamSealed, codeNoLimits, codeBatchDisabled, codeTTLDisabled, codeSchedulesDisabled,
+		codeBatchIncomplete, codeTooManyBatches, codeDuplicateID:
+		// The state of the server, or a stream that is not as it must be, is mended.
 		return transient
+	default:
+		return unexplained
 	}
 }

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/subjects"
@@ -19,34 +16,25 @@ import (
 // It outlives everything that may happen to the consumer: until ctx ends it
 // finds it again.
 type intake struct {
-	js       jetstream.JetStream
-	stream   string
-	consumer string
-	opts     []jetstream.PullConsumeOpt
-	accept   func(jetstream.Msg) *job
-	out      chan<- *job
+	pull func() *pull // a new one for each time the consumer is sought
+	// name of the consumer, for the log.
+	stream, consumer string
 	// aside tells the intake to leave the messages to other workers for a while;
 	// nil if nothing does.
-	aside <-chan struct{}
-	// dead is closed when nobody reads out any more.
-	dead    <-chan struct{}
+	aside   <-chan struct{}
 	log     logger
 	metrics *metrics
 }
 
-// How long a pull request lives, how often the server says that it is still
-// there, and how long to wait before a consumer that was lost is sought again.
-const (
-	pullExpiry    = 5 * time.Second
-	pullHeartbeat = time.Second
-	seekEvery     = time.Second
-)
+// seekEvery is how long to wait before something that was lost is sought again:
+// a consumer between two leaders, mostly.
+const seekEvery = 250 * time.Millisecond
 
 // run returns when ctx has ended and everything that was fetched is in the
 // queue.
 func (in intake) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		err := in.consume(ctx)
+		err := in.pull().run(ctx, in.aside)
 		if errors.Is(err, errAside) {
 			pause(ctx, complainFor)
 			continue
@@ -60,76 +48,26 @@ func (in intake) run(ctx context.Context) {
 	}
 }
 
-func (in intake) consume(ctx context.Context) error {
-	seeking, cancel := context.WithTimeout(ctx, readTimeout)
-	consumer, err := in.js.Consumer(seeking, in.stream, in.consumer)
-	cancel()
-	if err != nil {
-		return err
-	}
-	lost := make(chan error, 1)
-	var silences atomic.Int32
-	onError := jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		if benign(err) || errors.Is(err, jetstream.ErrNoHeartbeat) && silences.Add(1) < 3 {
-			return
-		}
-		select {
-		case lost <- err:
-		default:
-		}
-	})
-	flow, err := consumer.Consume(func(m jetstream.Msg) {
-		silences.Store(0)
-		in.push(in.accept(m))
-	}, append(slices.Clone(in.opts), onError)...)
-	if err != nil {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-		flow.Drain()
-		select {
-		case <-flow.Closed():
-		case <-time.After(readTimeout): // cut off; what is left comes again
-			flow.Stop()
-		}
-		return nil
-	case <-in.aside:
-		flow.Stop() // what is buffered comes again, to somebody else
-		return errAside
-	case <-flow.Closed():
-		select {
-		case err = <-lost:
-		default:
-			err = errors.New("consumer closed")
-		}
-		return err
-	case err := <-lost:
-		flow.Stop() // what is buffered comes again
-		return err
-	}
-}
-
 // errAside ends a consumption that other workers are to take over.
 var errAside = errors.New("leaving the messages to other workers")
 
-func (in intake) push(j *job) {
-	if j == nil {
-		return
+// push returns a handler that makes jobs of messages and puts them into the
+// queue, until dead is closed: then nobody reads it any more.
+func push(accept func(message) *job, out chan<- *job, dead <-chan struct{}) func(message) {
+	return func(m message) {
+		j := accept(m)
+		if j == nil {
+			return
+		}
+		select {
+		case out <- j:
+		case <-dead:
+		}
 	}
-	select {
-	case in.out <- j:
-	case <-in.dead:
-	}
-}
-
-// benign errors tell of something that the consumer gets over by itself.
-func benign(err error) bool {
-	return errors.Is(err, jetstream.ErrConsumerLeadershipChanged) || errors.Is(err, jetstream.ErrServerShutdown)
 }
 
 // inbound makes a job of a message of an identity.
-func inbound(m jetstream.Msg) *job {
+func inbound(m message) *job {
 	meta, err := m.Metadata()
 	if err != nil {
 		return nil // not from a consumer; nothing to acknowledge
@@ -144,8 +82,8 @@ func inbound(m jetstream.Msg) *job {
 }
 
 // timeout makes a job of a timer that fired.
-func timeout(log logger) func(jetstream.Msg) *job {
-	return func(m jetstream.Msg) *job {
+func timeout(log logger) func(message) *job {
+	return func(m message) *job {
 		meta, err := m.Metadata()
 		if err != nil {
 			return nil

@@ -13,7 +13,7 @@ import (
 // job is one event on its way through the worker.
 type job struct {
 	// source acknowledges; nil for a forced end.
-	source jetstream.Msg
+	source message
 	// done is told how a forced end went; nil otherwise.
 	done chan<- error
 

@@ -25,6 +25,8 @@ type ledger struct {
 	js      jetstream.JetStream
 	cache   *simplelru.LRU[string, record]
 	metrics *metrics
+	// refuse, if set, is asked before each commit; for tests.
+	refuse func([]*group) error
 }
 
 // record is a call record and the sequence at which it stands in the stream; a
@@ -132,8 +134,8 @@ func (g *group) setBase(r record, current bool) {
 }
 
 // commit stores the batches of all groups as one, or nothing. On success the
-// cache knows what was written.
-func (l *ledger) commit(ctx context.Context, groups []*group) error {
+// cache knows what was written. stored is false if there was nothing to store.
+func (l *ledger) commit(ctx context.Context, groups []*group) (stored bool, err error) {
 	var batch []*nats.Msg
 	for _, g := range groups {
 		for i := range g.batch {
@@ -141,14 +143,19 @@ func (l *ledger) commit(ctx context.Context, groups []*group) error {
 		}
 	}
 	if len(batch) == 0 {
-		return nil
+		return false, nil
+	}
+	if l.refuse != nil {
+		if err := l.refuse(groups); err != nil {
+			return false, err
+		}
 	}
 	ack, err := jetstreamext.PublishMsgBatch(ctx, l.js, batch, jetstreamext.BatchFlowControl{})
 	if err != nil {
 		for _, g := range groups {
 			l.cache.Remove(g.key)
 		}
-		return err
+		return false, err
 	}
 	// A batch is stored without gaps; its acknowledgement names its last
 	// sequence. Were that ever wrong, the next compare-and-swap would say so.
@@ -161,7 +168,7 @@ func (l *ledger) commit(ctx context.Context, groups []*group) error {
 		}
 		seq += uint64(len(g.batch))
 	}
-	return nil
+	return true, nil
 }
 
 // lastMessages calls found with the last message of each subject that has one,

@@ -30,7 +30,7 @@ type metrics struct {
 
 const namespace = "voicerouter"
 
-func newMetrics(reg prometheus.Registerer) *metrics {
+func newMetrics(reg prometheus.Registerer, h *health) *metrics {
 	m := &metrics{
 		messages: counters("messages_total", "Events settled, by type, result and code of refusal.", "type", "result", "code"),
 		route:    histogram("route_seconds", "Time from the broker's receipt of a message to its acknowledgement by the router."),
@@ -57,9 +57,17 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	if reg != nil {
 		reg.MustRegister(m.messages, m.route, m.stage, m.batch, m.ended, m.setup, m.conflicts, m.redecided,
-			m.leaderReads, m.redelivered, m.postponed, m.troubles, m.cache, m.consumer, m.syncs)
+			m.leaderReads, m.redelivered, m.postponed, m.troubles, m.cache, m.consumer, m.syncs, stalledGauge(h))
 	}
 	return m
+}
+
+// stalledGauge tells an operator what /readyz tells the orchestrator.
+func stalledGauge(h *health) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "stalled_seconds",
+		Help: "How long commits have been failing without one success; 0 when they do not fail.",
+	}, func() float64 { return h.stalled().Seconds() })
 }
 
 // observe notes how long a stage took that began at start.

@@ -82,7 +82,10 @@ func (o outbound) write(groups []*group) error {
 	errs := make([]error, len(unsigned))
 	parallel(len(unsigned), 8, func(i int) {
 		p := unsigned[i]
-		p.msg.Data, errs[i] = o.seal(p.sign.from, p.sign.m)
+		errs[i] = guard(func() (err error) {
+			p.msg.Data, err = o.seal(p.sign.from, p.sign.m)
+			return err
+		})
 	})
 	for i, err := range errs {
 		if err != nil {

@@ -3,13 +3,59 @@ package router
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/signal"
 )
 
-// What follows from a commit that failed: see failure. Nothing here acknowledges.
+// Here stands what follows from a commit that failed: see failure. Nothing here
+// acknowledges.
+
+// recoverFrom does what a failure asks for.
+func (w *worker) recoverFrom(ctx context.Context, batch []*group, err error, attempt int) {
+	switch classify(err) {
+	case conflict:
+		w.lost(ctx, batch, attempt)
+	case poison:
+		w.isolate(ctx, batch, err)
+	case unexplained:
+		if suspect(batch) {
+			w.isolate(ctx, batch, err)
+			return
+		}
+		w.postpone(batch, err)
+	case transient, starved:
+		w.postpone(batch, err)
+	}
+}
+
+// A message that was delivered suspectAfter times, in a batch that the server
+// refuses for a reason that nobody foresaw, makes the batch be split; one that was
+// delivered condemnAfter times and is refused alone is taken for poison.
+const (
+	suspectAfter = 4
+	condemnAfter = 10
+)
+
+// suspect reports whether one message of a batch that was refused unexplained may
+// be to blame, so that the others are better off without it.
+func suspect(batch []*group) bool {
+	limit := suspectAfter
+	if countJobs(batch) == 1 {
+		limit = condemnAfter
+	}
+	for _, g := range batch {
+		for _, j := range g.jobs {
+			if j.event.Delivery >= limit {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // lost handles a batch that lost a race: some other worker moved one of its
 // calls. The calls that nobody moved go on in a batch without the losers.
@@ -68,6 +114,10 @@ func (w *worker) putAside(ctx context.Context, j *job, cause error) {
 	w.log.Error("message cannot be committed and is put aside under rejected.internal",
 		"type", j.subjectType, "seq", j.event.Seq, "error", cause)
 	if j.event.Kind != call.Message || j.refusal != nil && j.refusal.Code == signal.CodeInternal {
+		if classify(cause) == unexplained {
+			w.postpone([]*group{{key: j.key, jobs: []*job{j}}}, cause) // it is the store after all
+			return
+		}
 		w.terminate(j, cause)
 		return
 	}
@@ -86,7 +136,7 @@ func (w *worker) postpone(batch []*group, cause error) {
 		w.onStarved()
 	}
 	w.trouble("batch not stored, its messages will be delivered again", cause)
-	delay := w.backoff.next()
+	delay := w.health.failed(cause)
 	for _, g := range batch {
 		w.sendBack(g, delay)
 	}
@@ -123,6 +173,17 @@ var (
 	errTryAgain  = errors.New("not stored, try again")
 	errOver      = errors.New("call is over")
 )
+
+// guard turns a panic of do into an error: bytes from outside must not stop a
+// worker, or the message would go on to stop the next.
+func guard(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return do()
+}
 
 // errPoison marks an error that the content of a batch causes.
 type errPoison struct{ error }

@@ -28,6 +28,7 @@ type Router struct {
 	deferrals *deferrals
 	ackFloor  atomic.Uint64
 	starved   chan struct{}
+	health    *health
 	progress  atomic.Int64 // Unix nanoseconds of the last look at the consumer
 	stopping  atomic.Bool
 	noKey     atomic.Pointer[complaint]
@@ -57,12 +58,14 @@ func New(opts Options) (*Router, error) {
 	if err != nil {
 		return nil, fmt.Errorf("router: JetStream: %w", err)
 	}
+	health := newHealth(time.Now)
 	r := &Router{
 		opts:    opts,
 		js:      js,
 		log:     newLogger(opts.Logger),
-		metrics: newMetrics(opts.Registerer),
+		metrics: newMetrics(opts.Registerer, health),
 		jobs:    make(chan *job, opts.Batch),
+		health:  health,
 		rejects: newRejectLimiter(opts.Now), deferrals: newDeferrals(opts.Now),
 		starved: make(chan struct{}, 1),
 		aside:   make(chan struct{}, 1),
@@ -190,24 +193,28 @@ func (r *Router) worker() (*worker, error) {
 		routes:    routes{nc: r.opts.Conn, js: r.js, directory: r.opts.Directory, log: r.log},
 		outbound:  outbound{opts: &r.opts, rejects: r.rejects},
 		deferrals: r.deferrals,
+		health:    r.health,
 		ackFloor:  &r.ackFloor,
 		onStarved: r.onStarved,
 		onNoKey:   r.stepAside,
 	}, nil
 }
 
+// intakes returns the ways by which events come in; dead is closed when nobody
+// takes them any more.
 func (r *Router) intakes(dead <-chan struct{}) []intake {
-	common := []jetstream.PullConsumeOpt{
-		jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat),
-		jetstream.PullMaxMessages(2 * r.opts.Batch), jetstream.PullThresholdMessages(r.opts.Batch),
+	in := func(stream, consumer string, ask pullRequest, accept func(message) *job) intake {
+		ask.Expires, ask.Batch = pullExpiry.Nanoseconds(), 2*r.opts.Batch
+		return intake{
+			stream: stream, consumer: consumer, log: r.log, metrics: r.metrics,
+			pull: func() *pull {
+				return &pull{nc: r.opts.Conn, subject: subjects.RequestNext(stream, consumer), ask: ask, handle: push(accept, r.jobs, dead), hold: r.health.hold}
+			},
+		}
 	}
-	shared := append([]jetstream.PullConsumeOpt{
-		jetstream.PullPriorityGroup(subjects.GroupRouter), jetstream.PullPrioritized(r.opts.Priority),
-	}, common...)
-	return []intake{
-		{js: r.js, stream: subjects.StreamIn, consumer: subjects.ConsumerRouter, opts: shared, accept: inbound, aside: r.aside, out: r.jobs, dead: dead, log: r.log, metrics: r.metrics},
-		{js: r.js, stream: subjects.StreamOut, consumer: subjects.ConsumerTimeouts, opts: common, accept: timeout(r.log), out: r.jobs, dead: dead, log: r.log, metrics: r.metrics},
-	}
+	inbox := in(subjects.StreamIn, subjects.ConsumerRouter, pullRequest{Group: subjects.GroupRouter, Priority: r.opts.Priority}, inbound)
+	inbox.aside = r.aside
+	return []intake{inbox, in(subjects.StreamOut, subjects.ConsumerTimeouts, pullRequest{}, timeout(r.log))}
 }
 
 // bucket waits until a bucket can be opened; false means that ctx ended before.
@@ -224,14 +231,16 @@ func (r *Router) bucket(ctx context.Context, name string) (jetstream.KeyValue, b
 	}
 }
 
-// Ready returns nil if the router can work: it is connected and has lately seen
-// its consumer. The error says what is missing.
+// Ready returns nil if the router can work: it is connected, has lately seen its
+// consumer, and what it commits is stored. The error says what is missing.
 func (r *Router) Ready() error {
 	switch age := time.Since(time.Unix(0, r.progress.Load())); {
 	case r.stopping.Load():
 		return errors.New("shutting down")
 	case r.complaint() != nil:
 		return r.complaint()
+	case r.health.complaint() != nil:
+		return r.health.complaint()
 	case !r.opts.Conn.IsConnected():
 		return fmt.Errorf("not connected to NATS: %s", r.opts.Conn.Status())
 	case r.progress.Load() == 0:

@@ -39,7 +39,7 @@ func (v verifier) verify(ctx context.Context, jobs []*job) {
 		if j.event.Kind != call.Message {
 			return
 		}
-		err := v.one(ctx, j)
+		err := v.guarded(ctx, j)
 		if refusal, ok := errors.AsType[*signal.Refusal](err); ok {
 			j.refusal, j.key = refusal, ""
 			if j.stops() && !j.sender.IsZero() {
@@ -49,6 +49,17 @@ func (v verifier) verify(ctx context.Context, jobs []*job) {
 			j.fault, j.key = err, ""
 		}
 	})
+}
+
+// guarded is one, with a panic for a refusal: nobody is told, the message is kept.
+func (v verifier) guarded(ctx context.Context, j *job) error {
+	var err error
+	if broke := guard(func() error { err = v.one(ctx, j); return nil }); broke != nil {
+		v.log.Error("message cannot be read and is put aside under rejected.internal", "type", j.subjectType, "seq", j.event.Seq, "error", broke)
+		j.sender, j.signer = identity.ID{}, identity.Router
+		return refused(signal.CodeInternal, "the router could not process this message; the fault is not yours")
+	}
+	return err
 }
 
 // one reads one message: envelope, sender, signature, claims, time, destination.

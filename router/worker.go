@@ -25,7 +25,7 @@ type worker struct {
 	routes    routes
 	outbound  outbound
 	deferrals *deferrals
-	backoff   backoff
+	health    *health
 	// ackFloor is the sequence up to which the inbound stream is acknowledged.
 	ackFloor *atomic.Uint64
 	// onNoKey is told when calls arrive that need a key that is not here.
@@ -75,7 +75,6 @@ func (w *worker) run(ctx context.Context) {
 			groups, batch = groupJobs(w.judgeable(batch))
 			w.settle(ctx, groups, 1)
 		}
-		w.backoff.wait(ctx)
 	}
 }
 
@@ -135,17 +134,11 @@ func (w *worker) settle(ctx context.Context, groups []*group, attempt int) {
 		return
 	}
 	for _, batch := range split(groups) {
-		err := w.commit(ctx, batch)
-		switch {
-		case err == nil:
-			w.finish(batch)
-		case classify(err) == conflict:
-			w.lost(ctx, batch, attempt)
-		case classify(err) == poison:
-			w.isolate(ctx, batch, err)
-		default:
-			w.postpone(batch, err)
+		if err := w.commit(ctx, batch); err != nil {
+			w.recoverFrom(ctx, batch, err, attempt)
+			continue
 		}
+		w.finish(batch)
 	}
 }
 
@@ -164,7 +157,7 @@ func (w *worker) decideAll(ctx context.Context, groups []*group) ([]*group, erro
 	w.metrics.observe("load", start)
 
 	start = time.Now()
-	sound := w.sound(groups)
+	sound := w.sound(ctx, groups)
 	var unsettled []*group
 	for _, g := range sound {
 		if w.decide(g); g.unsettled() {
@@ -184,19 +177,24 @@ func (w *worker) decideAll(ctx context.Context, groups []*group) ([]*group, erro
 				w.decide(g)
 			}
 		}
-		sound = w.sound(sound)
 	}
+	sound = w.sound(ctx, sound)
 	w.metrics.observe("decide", start)
 	return sound, nil
 }
 
 // sound sends back the groups whose record or route cannot be read: written by
-// a newer version, say. They wait; nothing of them is destroyed.
-func (w *worker) sound(groups []*group) []*group {
+// a newer version, say. They wait; nothing of them is destroyed. A group that no
+// decision can be taken on is isolated.
+func (w *worker) sound(ctx context.Context, groups []*group) []*group {
 	keep := make([]*group, 0, len(groups))
 	for _, g := range groups {
 		if g.fault == nil {
 			keep = append(keep, g)
+			continue
+		}
+		if classify(g.fault) == poison {
+			w.isolate(ctx, []*group{g}, g.fault)
 			continue
 		}
 		w.trouble("call cannot be decided now", g.fault)
@@ -210,28 +208,31 @@ func (w *worker) sound(groups []*group) []*group {
 
 func (w *worker) commit(ctx context.Context, batch []*group) error {
 	start := time.Now()
-	if err := w.outbound.write(batch); err != nil {
+	if err := guard(func() error { return w.outbound.write(batch) }); err != nil {
 		return errPoison{err}
 	}
 	w.metrics.observe("sign", start)
 	start = time.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
-	err := w.ledger.commit(ctx, batch)
+	stored, err := w.ledger.commit(ctx, batch)
+	if stored {
+		w.health.succeeded()
+	}
 	w.metrics.observe("commit", start)
 	return err
 }
 
 // How long the worker waits for what it reads, and for the acknowledgement of a
-// batch. Both end in a second delivery, not in a loss.
+// batch. Both end in a second delivery, not in a loss. A batch that a dying leader
+// took with it holds up its lane for as long.
 const (
 	readTimeout   = 5 * time.Second
-	commitTimeout = 5 * time.Second
+	commitTimeout = 3 * time.Second
 )
 
 // finish acknowledges what is stored. It is the only place that does.
 func (w *worker) finish(batch []*group) {
-	w.backoff.reset()
 	now := w.opts.Now()
 	for _, g := range batch {
 		for _, j := range g.jobs {

@@ -124,7 +124,8 @@ func connectLasting(cfg config, user, name string, log *slog.Logger) (*nats.Conn
 		name += " on " + host
 	}
 	opts = append(opts, nats.Name(name), nats.CustomInboxPrefix(subjects.InboxPrefix(user)),
-		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second), nats.IgnoreAuthErrorAbort())
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), // nothing is buffered: what is not sent comes again
+		nats.ReconnectWait(time.Second), nats.IgnoreAuthErrorAbort())
 	nc, err := nats.Connect(cfg.NATS.URL, append(opts, logConnection(log)...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)

@@ -155,6 +155,12 @@ func TestStoreFull(t *testing.T) {
 			if m, ok := cu.wait(100 * time.Millisecond); ok {
 				t.Fatalf("%s %s arrived from a store that is full", m.Type, m.CallID)
 			}
+			if memory { // once is enough: it takes a while
+				eventually(t, "the worker says that it is not ready, and why", func() bool {
+					err := k.Ready()
+					return err != nil && strings.Contains(err.Error(), "could be stored")
+				})
+			}
 			out, err := js.Stream(t.Context(), subjects.StreamOut)
 			if err == nil {
 				err = out.Purge(t.Context(), jetstream.WithPurgeSubject(filler))
@@ -165,6 +171,7 @@ func TestStoreFull(t *testing.T) {
 			cu.expect(signal.Start, "k1")
 			cu.say(signal.Busy, "c1", "k1", nil)
 			op.expect(signal.Busy, "k1")
+			eventually(t, "the worker is ready again", func() bool { return k.Ready() == nil })
 		})
 	}
 }

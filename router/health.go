@@ -1,0 +1,117 @@
+package router
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// health is what a worker knows of its own success: whether its commits get
+// through. The lanes share it. While they do not, the worker fetches ever more
+// slowly; if that goes on it is not ready any more.
+type health struct {
+	now func() time.Time
+
+	mu       sync.Mutex
+	failures int       // since the last success
+	since    time.Time // of the first of them
+	last     time.Time // of the last of them
+	until    time.Time // when to fetch again
+	err      error     // the last one
+	success  time.Time // the last one
+}
+
+// Commits that fail are tried again after 100 ms and doubling, to 1 s, with
+// jitter: soon enough that a fleet is back a second after its streams are.
+const (
+	firstBackoff = 100 * time.Millisecond
+	lastBackoff  = time.Second
+)
+
+const (
+	// stalledAfter is how long commits may fail, without one success, until the
+	// worker says that it is not ready: longer than the election of a new leader
+	// takes (nats-server: 4 to 9 s).
+	stalledAfter = 10 * time.Second
+	// stalledFor is how long the last failure counts when nothing is tried any more.
+	stalledFor = time.Minute
+)
+
+func newHealth(now func() time.Time) *health { return &health{now: now} }
+
+// failed notes a commit that failed and returns how long its messages wait.
+func (h *health) failed(err error) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.now()
+	if h.failures == 0 {
+		h.since = now
+	}
+	h.failures++
+	h.last, h.err = now, err
+	d := min(firstBackoff<<min(h.failures-1, 10), lastBackoff)
+	d = d/2 + rand.N(d/2)
+	h.until = now.Add(d)
+	return d
+}
+
+// succeeded notes a commit that was stored.
+func (h *health) succeeded() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.failures, h.until, h.err, h.success = 0, time.Time{}, nil, h.now()
+}
+
+// hold returns how long nothing is to be fetched.
+func (h *health) hold() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.failures == 0 {
+		return 0
+	}
+	return max(0, h.until.Sub(h.now()))
+}
+
+// stalled returns for how long commits have been failing, 0 if they have not.
+func (h *health) stalled() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.now()
+	if h.failures == 0 || now.Sub(h.last) > stalledFor {
+		return 0
+	}
+	return now.Sub(h.since)
+}
+
+// complaint returns an error if commits have failed for too long.
+func (h *health) complaint() error {
+	d := h.stalled()
+	if d < stalledAfter {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return fmt.Errorf("no batch could be stored for %v: %w", d.Round(time.Second), h.err)
+}
+
+// lately reports whether a commit was stored not longer than d ago: then what
+// fails now is not the store's fault as a whole.
+func (h *health) lately(d time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.success.IsZero() && h.now().Sub(h.success) <= d
+}
+
+// pause blocks for d or until ctx ends; it reports whether ctx still lives.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

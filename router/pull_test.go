@@ -1,0 +1,118 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/voicerouter/voicerouter/signal"
+	"github.com/voicerouter/voicerouter/subjects"
+)
+
+// puller returns a pull of the shared consumer that sends what comes to got.
+func (b *bench) puller(r *Router, got chan<- message) *pull {
+	return &pull{
+		nc: r.opts.Conn, subject: subjects.RequestNext(subjects.StreamIn, subjects.ConsumerRouter),
+		ask:    pullRequest{Expires: pullExpiry.Nanoseconds(), Batch: 8, Group: subjects.GroupRouter, Priority: 1},
+		handle: func(m message) { got <- m }, hold: func() time.Duration { return 0 },
+	}
+}
+
+// TestPullGoesOn: more messages come than one request asks for, and a request
+// that has expired is followed by another.
+func TestPullGoesOn(t *testing.T) {
+	b := newBench(t)
+	_, r := b.worker()
+	got := make(chan message)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	p := b.puller(r, got)
+	go func() { ended <- p.run(ctx, nil) }()
+	next := func() {
+		t.Helper()
+		select {
+		case m := <-got:
+			if err := m.Ack(); err != nil {
+				t.Fatal(err)
+			}
+		case err := <-ended:
+			t.Fatalf("pull ended: %v", err)
+		case <-time.After(30 * time.Second):
+			t.Fatal("no message")
+		}
+	}
+	for range 50 {
+		b.publish(operator, signal.Start, "c1", "k1")
+	}
+	for range 50 {
+		next()
+	}
+	for range 2 { // longer than a request lives
+		idle := time.NewTimer(pullExpiry + pullTick)
+		<-idle.C
+		b.publish(operator, signal.Start, "c1", "k1")
+		next()
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("pull that was told to end: %v", err)
+	}
+	if p.open != 0 {
+		t.Errorf("after the drain %d messages may still come", p.open)
+	}
+}
+
+// TestPullHolds: a worker in trouble asks for nothing until the trouble is over.
+func TestPullHolds(t *testing.T) {
+	b := newBench(t)
+	_, r := b.worker()
+	h := newHealth(time.Now)
+	for range 10 {
+		h.failed(errors.New("no space"))
+	}
+	got := make(chan message, 1)
+	p := b.puller(r, got)
+	p.hold = h.hold
+	b.publish(operator, signal.Start, "c1", "k1")
+	began := time.Now()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- p.run(ctx, nil) }()
+	<-got
+	if d := time.Since(began); d < lastBackoff/2 {
+		t.Errorf("asked for messages after %v, want not before %v", d, lastBackoff/2)
+	}
+	cancel()
+	<-ended
+}
+
+// TestPullLost: a consumer that does not exist, or is deleted, is noticed at once.
+func TestPullLost(t *testing.T) {
+	b := newBench(t)
+	_, r := b.worker()
+	p := b.puller(r, nil)
+	ended := make(chan error, 1)
+	go func() { ended <- p.run(t.Context(), nil) }()
+	seen := func() bool {
+		c, err := b.js.Consumer(t.Context(), subjects.StreamIn, subjects.ConsumerRouter)
+		return err == nil && c.CachedInfo().NumWaiting > 0
+	}
+	for !seen() {
+		select {
+		case err := <-ended:
+			t.Fatalf("pull ended: %v", err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if err := b.js.DeleteConsumer(t.Context(), subjects.StreamIn, subjects.ConsumerRouter); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err == nil {
+		t.Error("the consumer was deleted and pull ended as if told to")
+	}
+	if err := b.puller(r, nil).run(t.Context(), nil); !errors.Is(err, errNoConsumer) {
+		t.Errorf("no consumer: %v, want errNoConsumer", err)
+	}
+}
