@@ -64,7 +64,14 @@ var rules = map[string]rule{
 		},
 	},
 	// What is written with the SDK needs nothing else.
-	"examples/proxy":   {ours: []string{"identity", "voice"}, others: []string{natsGo, nkeys}},
+	"examples/proxy": {ours: []string{"identity", "voice"}, others: []string{natsGo, nkeys}},
+	// What a chaos run is made of: programs against a fleet, and the judge of what
+	// they left behind.
+	"test/chaos/history": {ours: []string{"signal", "call"}, others: []string{strict}},
+	"test/chaos/checker": {
+		ours:   []string{"subjects", "identity", "signal", "call", "test/chaos/history"},
+		others: []string{natsGo, strict, "github.com/anishathalye/porcupine"},
+	},
 	"test/arch":        {},
 	"test/docs":        {},
 	"test/integration": {},
