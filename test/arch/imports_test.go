@@ -66,6 +66,7 @@ var rules = map[string]rule{
 	// What is written with the SDK needs nothing else.
 	"examples/proxy":   {ours: []string{"identity", "voice"}, others: []string{natsGo, nkeys}},
 	"test/arch":        {},
+	"test/clock":       {},
 	"test/docs":        {},
 	"test/integration": {},
 	"test/security":    {},
