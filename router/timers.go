@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -19,36 +20,60 @@ import (
 // fires within a quarter of a second.
 const overdueAfter = 5 * time.Second
 
-// mendTimers writes overdue timers anew, once at the start and again whenever
-// the store has refused writes: a timer that came due while the disk quota
-// refused its message stays dead in the server, and its call would ring for
-// ever.
+// mendEvery is the time between two looks for overdue timers, shortened by up to
+// a half at random: not every worker looks at once. A look reads every timer there
+// is; where there are very many the time is mendRest times what the last look
+// took, so that looking stays a hundredth of a worker's time.
+const (
+	mendEvery = time.Minute
+	mendRest  = 100
+)
+
+// mendTimers writes overdue timers anew: once at the start, whenever the store has
+// refused writes, and every now and then. A timer that came due while the disk
+// quota refused its message stays dead in the server, and its call would ring for
+// ever. No worker need have noticed: with a full store nobody can send anything
+// that a worker could fail to commit.
 func (r *Router) mendTimers(ctx context.Context) {
+	failing := newHealth(time.Now)
 	for {
+		began := time.Now()
 		n, err := r.mendOverdue(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
 			r.log.limited("overdue timers not mended, trying again", "error", err)
-			if !pause(ctx, time.Second) {
+			if !pause(ctx, failing.failed(err)) {
 				return
 			}
 			continue
 		case n > 0:
 			r.log.Warn("timers were overdue and have been written anew", "timers", n)
 		}
-		select {
-		case <-ctx.Done():
+		failing.succeeded()
+		if !r.untilNextMend(ctx, time.Since(began)) {
 			return
-		case <-r.starved:
-			// Until the store accepts writes again there is nothing to mend. What has
-			// refused may be tried again as late as lastBackoff from now, and a timer
-			// may die until then.
-			if !pause(ctx, overdueAfter+lastBackoff) {
-				return
-			}
 		}
+	}
+}
+
+// untilNextMend waits until there may be timers to mend; took is how long the last
+// look took. false means that ctx has ended.
+func (r *Router) untilNextMend(ctx context.Context, took time.Duration) bool {
+	every := max(mendEvery, mendRest*took)
+	next := time.NewTimer(every/2 + rand.N(every/2))
+	defer next.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-next.C:
+		return true
+	case <-r.starved:
+		// Until the store accepts writes again there is nothing to mend. What has
+		// refused may be tried again as late as lastBackoff from now, and a timer
+		// may die until then.
+		return pause(ctx, overdueAfter+lastBackoff)
 	}
 }
 

@@ -47,6 +47,8 @@ func (b *inbox) sync(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-b.kick:
+			// Something has changed: what failed until now says nothing any more.
+			retry, b.patience = firstRetry, firstPatience
 		case <-timer.C:
 		}
 		next, err := b.catchUp(ctx, since)
@@ -116,8 +118,16 @@ func (b *inbox) restarted(ctx context.Context, since uint64) (page, error) {
 	return p, err
 }
 
+// errOffline is returned by ask without a connection. A request would wait in the
+// library until there is one: those of a long outage would all arrive at once,
+// and the service would refuse the one that counts, for there are too many.
+var errOffline = errors.New("voice: sync: no connection")
+
 // ask makes one request.
 func (b *inbox) ask(ctx context.Context, since uint64) (page, error) {
+	if !b.c.nc.IsConnected() {
+		return page{}, errOffline
+	}
 	ctx, cancel := context.WithTimeout(ctx, b.patience)
 	defer cancel()
 	request, err := json.Marshal(signal.SyncRequest{Since: since})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -148,10 +149,14 @@ func (s *Server) ConfigFile() string { return s.conf }
 // options say who connects.
 func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
 	if s.inProcess {
-		opts = append([]nats.Option{nats.InProcessServer(s.srv)}, opts...)
+		opts = append([]nats.Option{nats.InProcessServer(s)}, opts...)
 	}
 	return nats.Connect(s.URL(), opts...)
 }
+
+// InProcessConn opens one connection inside the process, for those who connect
+// with nats.InProcessServer.
+func (s *Server) InProcessConn() (net.Conn, error) { return s.srv.InProcessConn() }
 
 // SetIdentities replaces the users of the account VOICE: it writes the
 // configuration anew and reloads it. Connections of identities that are gone, or

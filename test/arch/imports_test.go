@@ -73,6 +73,7 @@ var rules = map[string]rule{
 		others: []string{natsGo, strict, "github.com/anishathalye/porcupine"},
 	},
 	"test/arch":        {},
+	"test/clock":       {},
 	"test/docs":        {},
 	"test/integration": {},
 	"test/security":    {},
