@@ -24,7 +24,7 @@ const needCallout = 8 * time.Second
 // checkCallout connects as somebody whom the directory does not know, and as the
 // test identity.
 func checkCallout(ctx context.Context, e *exam) {
-	e.tryStranger()
+	e.tryStrangers()
 	if e.Identity == nil {
 		e.add(Skipped, "test identity", "none is given: --identity FILE.nk shows that identities are let in, and what they may do", "")
 		return
@@ -44,27 +44,35 @@ func checkCallout(ctx context.Context, e *exam) {
 	e.try(ctx, nc, about, ofIdentity(e.Identity.ID), "start the current version of \"router auth\", which grants what is needed; without it "+mendPermissions)
 }
 
-func (e *exam) tryStranger() {
-	const about = "a stranger"
+// tryStrangers connects with a key that nobody knows, and without any credential.
+func (e *exam) tryStrangers() {
 	pair, err := nkeys.CreateUser()
 	if err != nil {
-		e.add(Skipped, about, err.Error(), "")
+		e.add(Skipped, "a stranger", err.Error(), "")
 		return
 	}
 	defer pair.Wipe()
 	public, err := pair.PublicKey()
 	if err != nil {
-		e.add(Skipped, about, err.Error(), "")
+		e.add(Skipped, "a stranger", err.Error(), "")
 		return
 	}
+	e.tryStranger("a stranger with an nkey", []nats.Option{nats.Nkey(public, pair.Sign)})
+	e.tryStranger("a stranger without credentials", nil)
+}
+
+func (e *exam) tryStranger(about string, credential []nats.Option) {
 	begin := time.Now()
-	nc, err := e.dialOnce(e.asIdentity(token(), []nats.Option{nats.Nkey(public, pair.Sign)}))
+	nc, err := e.dialOnce(e.asIdentity(token(), credential))
 	took := time.Since(begin)
 	switch {
 	case err == nil:
 		nc.Close()
-		e.add(Wrong, about, "is let in with an nkey that nobody knows: anybody can speak as anybody",
+		e.add(Wrong, about, "is let in: anybody can speak as anybody",
 			"remove no_auth_user and users without a credential from the server's configuration: \"router provision --server-config --keys DIR\" prints one without")
+	case errors.Is(err, nats.ErrNkeysNotSupported):
+		e.add(Wrong, about, "cannot even ask: the server sends no nonce, without which no identity can prove who it is",
+			"give at least one user of the server's configuration an nkey; \"router provision --server-config --keys DIR\" does")
 	case took >= unanswered:
 		e.add(Wrong, about, fmt.Sprintf("is refused only after %s: nobody decides who may connect, and no identity can", took.Round(100*time.Millisecond)),
 			"start \"router auth\" with the keys that the server's configuration names (callout-issuer.nk and callout-xkey.nk); its /readyz says whether it is connected")

@@ -15,11 +15,11 @@ type check struct {
 type need int
 
 const (
-	nothing need = iota
-	aServer      // that can be reached
-	aLink        // a connection
-	jetStream    // a connection to JetStream, as router or admin
-	system       // a connection as the user system
+	nothing   need = iota
+	aServer        // that can be reached
+	aLink          // a connection
+	jetStream      // a connection to JetStream, as router or admin
+	system         // a connection as the user system
 )
 
 // checks lists everything that is looked at. Later checks use what earlier ones

@@ -3,6 +3,7 @@ package doctor_test
 import (
 	"testing"
 
+	"github.com/voicerouter/voicerouter/internal/broker/brokertest"
 	"github.com/voicerouter/voicerouter/internal/doctor"
 )
 
@@ -11,10 +12,11 @@ import (
 func TestSoundInstallation(t *testing.T) {
 	t.Parallel()
 	b := start(t)
-	before := stored(t, b)
+	js := brokertest.JetStream(t, b.Admin(t))
+	before := stored(t, js)
 	r := examine(t, sound(t, b))
 	onlyWrong(t, r)
-	if after := stored(t, b); after != before {
+	if after := stored(t, js); after != before {
 		t.Errorf("want nothing stored by an examination, got %d messages more", after-before)
 	}
 	seen := map[string]bool{}

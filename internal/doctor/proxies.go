@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/internal/msgget"
 	"github.com/voicerouter/voicerouter/subjects"
@@ -39,6 +41,8 @@ func (e *exam) judgeProxy(k KeyFile, record identity.Record, err error) {
 	switch {
 	case errors.Is(err, identity.ErrUnknown):
 		e.add(Wrong, about, "is not in the directory: nobody would believe what it signs, and no route can name it", add)
+	case missing(err):
+		e.add(Skipped, about, "the bucket "+subjects.BucketIdentities+" does not exist", "")
 	case err != nil:
 		e.add(Wrong, about, err.Error(), "see the check assets; a broken entry is replaced by: "+add+" --replace")
 	case record.Revoked:
@@ -51,6 +55,13 @@ func (e *exam) judgeProxy(k KeyFile, record identity.Record, err error) {
 	default:
 		e.add(OK, about, fmt.Sprintf("is an app of the directory, with the key %q", k.Key.KID), "")
 	}
+}
+
+// missing reports whether err says that there is no such stream, which
+// checkAssets reports.
+func missing(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && api.ErrorCode == jetstream.JSErrCodeStreamNotFound || errors.Is(err, jetstream.ErrNoStreamResponse)
 }
 
 // lookup reads an entry of the directory from its leader.

@@ -30,7 +30,7 @@ func checkReplicas(ctx context.Context, e *exam) {
 	for _, name := range streamNames() {
 		info, err := e.streamInfo(ctx, l, name)
 		if err != nil {
-			if !errors.Is(err, jetstream.ErrStreamNotFound) { // else checkAssets reports it
+			if !missing(err) {
 				e.add(Wrong, name, err.Error(), mendJetStream(err))
 			}
 			continue
@@ -112,7 +112,7 @@ func checkConsumers(ctx context.Context, e *exam) {
 		})
 		about := "consumer " + c[1]
 		if err != nil {
-			e.add(Skipped, about, err.Error(), "")
+			e.add(Skipped, about, "cannot be asked: "+err.Error(), "")
 			continue
 		}
 		seen := fmt.Sprintf("%d pull requests wait, %d messages are pending, %d of at most %d not acknowledged",
@@ -154,6 +154,8 @@ func checkCommit(ctx context.Context, e *exam) {
 	switch {
 	case answered && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == codeWrongSequence):
 		e.add(OK, about, "a batch with a sequence that cannot be was refused, as it must be", "")
+	case missing(refused):
+		e.add(Skipped, about, "does not exist", "")
 	case refused == nil:
 		e.add(Wrong, about, "a batch whose compare-and-swap cannot hold was stored: calls could overwrite each other", "install nats-server "+provision.NeedVersion+" or later on every server")
 	case errors.Is(refused, nats.ErrPermissionViolation):
