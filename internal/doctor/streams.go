@@ -208,6 +208,9 @@ func offsetOf(before, after, there time.Time) (Status, string) {
 	}
 	distance := offset.Abs()
 	seen := fmt.Sprintf("%s %s the broker's clock, give or take %s", distance.Round(time.Millisecond), direction, doubt.Round(time.Millisecond))
+	if distance <= doubt || distance < time.Millisecond {
+		seen = fmt.Sprintf("agrees with the broker's clock within %s", max(distance, doubt).Round(time.Millisecond)+time.Millisecond)
+	}
 	switch least := distance - doubt; {
 	case least > clockWrong:
 		return Wrong, seen + ": what is signed here is refused by others as too old or not yet valid"
