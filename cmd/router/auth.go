@@ -56,11 +56,12 @@ func serveAuth(ctx context.Context, cfg config, stderr io.Writer) error {
 	log := newLogger(stderr, cfg)
 	registry := newRegistry()
 	var service atomic.Pointer[auth.Service]
+	conn := connection{credential: cfg.credentialName()}
 	web, err := startHTTP(cfg.HTTPAddr, registry, func() error {
 		if s := service.Load(); s != nil {
-			return s.Ready()
+			return conn.reason(s.Ready())
 		}
-		return errors.New("starting")
+		return conn.reason(errors.New("starting"))
 	}, log)
 	if err != nil {
 		return err
@@ -73,7 +74,7 @@ func serveAuth(ctx context.Context, cfg config, stderr io.Writer) error {
 			return keys, errors.Join(append(cfg.checkNATS(), err)...)
 		},
 		run: func(ctx context.Context, keys auth.Keys) error {
-			nc, err := connectLasting(cfg, auth.User, "voice auth", log)
+			nc, err := connectLasting(cfg, auth.User, "voice auth", log, &conn)
 			if err != nil {
 				return err
 			}

@@ -55,6 +55,9 @@ func named(id, name string) string {
 	return id + " (" + name + ")"
 }
 
+// maxListed is the most that a router answers with.
+const maxListed = 1000
+
 func newCallListCommand(t *target) *cobra.Command {
 	var request router.ListRequest
 	var since time.Duration
@@ -63,8 +66,14 @@ func newCallListCommand(t *target) *cobra.Command {
 		Use: "list", Short: "List live calls", Args: arguments(),
 		Example: "  router call list\n  router call list --all --since 2h --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := onlyWith(cmd.Flags(), []string{"all"}, "since"); err != nil {
+				return err
+			}
 			if since <= 0 || since%time.Second != 0 {
-				return usagef("--since %s: want whole seconds", since)
+				return usagef("--since %s: want a positive number of whole seconds, such as 90s or 2h", since)
+			}
+			if request.Limit < 1 || request.Limit > maxListed {
+				return usagef("--limit %d: want 1 to %d", request.Limit, maxListed)
 			}
 			request.Since = int64(since / time.Second)
 			answer, err := ask[router.ListRequest, router.ListResponse](cmd, t, subjects.ServiceCallList, request)
@@ -77,7 +86,7 @@ func newCallListCommand(t *target) *cobra.Command {
 	f := c.Flags()
 	f.BoolVar(&request.All, "all", false, "include conversations whose last call has ended")
 	f.DurationVar(&since, "since", time.Hour, "with --all: that changed in this time")
-	f.IntVar(&request.Limit, "limit", 0, "how many at most (default and most 1000)")
+	f.IntVar(&request.Limit, "limit", maxListed, "how many at most, 1 to 1000")
 	f.BoolVar(&asJSON, "json", false, "print a line of JSON for each")
 	return c
 }

@@ -34,6 +34,22 @@ func TestExitCodes(t *testing.T) {
 		"unknown context":    {[]string{"call", "list", "--context", "nowhere"}, exitUsage, "nowhere"},
 		"no server":          {[]string{"call", "list", "-s", "nats://127.0.0.1:1"}, exitFailure, "connect to NATS at nats://127.0.0.1:1"},
 		"no timeout":         {[]string{"call", "list", "--timeout", "0s"}, exitUsage, "--timeout"},
+		"version flag":       {[]string{"--version"}, exitOK, ""},
+		"since without all":  {[]string{"call", "list", "--since", "2h"}, exitUsage, "--since does nothing without --all"},
+		"fraction of since":  {[]string{"call", "list", "--all", "--since", "2500ms"}, exitUsage, "--since 2.5s: want a positive number of whole seconds"},
+		"negative limit":     {[]string{"call", "list", "--limit", "-1"}, exitUsage, "--limit -1: want 1 to 1000"},
+		"too high a limit":   {[]string{"call", "list", "--limit", "5000"}, exitUsage, "--limit 5000"},
+		"dir without keys":   {[]string{"identity", "add", "a", "--jwk", "a.jwk", "--dir", "x"}, exitUsage, "--dir does nothing without --generate"},
+		"verify and update":  {[]string{"provision", "--verify", "--update"}, exitUsage, "--verify and --update"},
+		"two configurations": {[]string{"provision", "--server-config", "--operator-config", "--keys", "k"}, exitUsage, "--operator-config cannot be used together"},
+		"replicas of no use": {[]string{"provision", "--server-config", "--keys", "k", "--replicas", "3"}, exitUsage, "--server-config and --replicas"},
+		"port of no use":     {[]string{"provision", "--port", "4223"}, exitUsage, "--port does nothing without --server-config or --operator-config"},
+		"two intervals":      {[]string{"provision", "--server-config", "--keys", "k", "--sync-always", "--sync-interval", "1s"}, exitUsage, "--sync-always and --sync-interval"},
+		"no such code":       {[]string{"rejected", "list", "--reason", "ugly"}, exitUsage, "want one of unknown_type"},
+		"no such sequence":   {[]string{"rejected", "show", "first"}, exitUsage, `"first" is no sequence`},
+		"every mistake of rejected": {
+			[]string{"rejected", "list", "--limit", "0", "--since", "-1s", "--identity", "a.b"}, exitUsage, "--limit 0: want 1 to 10000",
+		},
 		"every mistake": {
 			[]string{"call", "create", "--cid", "a.b", "--proxy", "p", "--customer", "*", "--start", "x", "--ttl", "1ms"},
 			exitUsage, "--cid",
@@ -46,6 +62,14 @@ func TestExitCodes(t *testing.T) {
 	}
 	r := cli(t, "call", "create", "--cid", "a.b", "--proxy", "p", "--customer", "*", "--start", "x", "--ttl", "1ms")
 	wantFailure(t, r, exitUsage, "--cid", "--customer", "--operator", "--start", "--ttl", "Run \"router call create --help\" for help.")
+}
+
+func TestVersionFlag(t *testing.T) {
+	t.Parallel()
+	flag, command := mustSucceed(t, "--version").stdout, mustSucceed(t, "version").stdout
+	if flag != command || !strings.HasPrefix(flag, "router ") || !strings.Contains(flag, "revision") {
+		t.Errorf("want what \"router version\" prints, got %q and %q", flag, command)
+	}
 }
 
 func TestPasswordsInURLsAreNotShown(t *testing.T) {

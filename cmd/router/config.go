@@ -93,8 +93,15 @@ func leavesOf(v reflect.Value) []variable {
 // loadConfig reads the environment and reports every mistake in it at once. The
 // error is a usage error.
 func loadConfig() (config, error) {
-	var cfg config
-	var errs []error
+	cfg, errs := readConfig()
+	if err := errors.Join(errs...); err != nil {
+		return cfg, usagef("configuration:\n%w", err)
+	}
+	return cfg, nil
+}
+
+// readConfig reads the environment, and every mistake in it.
+func readConfig() (cfg config, errs []error) {
 	unreadable := map[string]bool{}
 	for _, v := range variables(&cfg) {
 		if err := v.read(); err != nil {
@@ -102,11 +109,7 @@ func loadConfig() (config, error) {
 			unreadable[v.key] = true
 		}
 	}
-	errs = append(errs, cfg.check(unreadable)...)
-	if err := errors.Join(errs...); err != nil {
-		return cfg, usagef("configuration:\n%w", err)
-	}
-	return cfg, nil
+	return cfg, append(errs, cfg.check(unreadable)...)
 }
 
 // read sets the variable through envconfig, one at a time: envconfig stops at

@@ -47,6 +47,12 @@ func (c *config) natsOptions() ([]nats.Option, error) {
 			return n.User, strings.TrimSpace(string(text))
 		}))
 	}
+	return append(opts, c.tlsOptions()...), nil
+}
+
+// tlsOptions is the part of natsOptions that does not say who connects.
+func (c *config) tlsOptions() (opts []nats.Option) {
+	n := c.NATS
 	if n.TLS.CA != "" {
 		opts = append(opts, nats.RootCAs(n.TLS.CA))
 	}
@@ -56,7 +62,7 @@ func (c *config) natsOptions() ([]nats.Option, error) {
 	if n.TLS.First {
 		opts = append(opts, nats.TLSHandshakeFirst())
 	}
-	return opts, nil
+	return opts
 }
 
 // logConnection reports what becomes of a connection that lasts.

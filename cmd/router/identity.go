@@ -90,6 +90,9 @@ An app also gets the durable consumer of its inbox.`,
 }
 
 func (n *newIdentity) add(cmd *cobra.Command, t *target) error {
+	if err := onlyWith(cmd.Flags(), []string{"generate"}, "dir"); err != nil {
+		return err
+	}
 	if n.generate == (n.jwkFile != "") {
 		return usagef("want either --generate or --jwk")
 	}

@@ -55,6 +55,9 @@ the signing keys for "router identity creds". The other flags are the same.`,
   router provision --nkey keys/admin.nk --verify
   router provision --nkey keys/admin.nk --server-config --with-identities --keys keys --store-dir /data`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkProvisionFlags(cmd.Flags()); err != nil {
+				return err
+			}
 			if p.operatorConfig {
 				return p.printOperatorConfig(cmd)
 			}

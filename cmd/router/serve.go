@@ -64,11 +64,12 @@ func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) er
 	}
 	registry := newRegistry()
 	var worker atomic.Pointer[router.Router]
+	conn := connection{credential: cfg.credentialName()}
 	web, err := startHTTP(cfg.HTTPAddr, registry, func() error {
 		if w := worker.Load(); w != nil {
-			return w.Ready()
+			return conn.reason(w.Ready())
 		}
-		return errors.New("starting")
+		return conn.reason(errors.New("starting"))
 	}, log)
 	if err != nil {
 		return err
@@ -78,14 +79,14 @@ func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) er
 		files: cfg.secretFiles, load: cfg.fleetKeys, every: cfg.RotateEvery, log: log,
 		run: func(ctx context.Context, keys fleetKeys) error {
 			defer worker.Store(nil)
-			return work(ctx, cfg, keys, log, registry, worker.Store)
+			return work(ctx, cfg, keys, log, registry, &conn, worker.Store)
 		},
 	}.keep(ctx)
 }
 
 // work runs one worker with these keys.
-func work(ctx context.Context, cfg config, keys fleetKeys, log *slog.Logger, registry prometheus.Registerer, started func(*router.Router)) error {
-	nc, err := connectLasting(cfg, broker.UserRouter, "voice router", log)
+func work(ctx context.Context, cfg config, keys fleetKeys, log *slog.Logger, registry prometheus.Registerer, conn *connection, started func(*router.Router)) error {
+	nc, err := connectLasting(cfg, broker.UserRouter, "voice router", log, conn)
 	if err != nil {
 		return err
 	}
@@ -115,7 +116,7 @@ func newRouter(nc *nats.Conn, cfg config, keys fleetKeys, log *slog.Logger, regi
 
 // connectLasting returns a connection as a user outside the account VOICE that
 // goes on trying for ever, also at the start.
-func connectLasting(cfg config, user, name string, log *slog.Logger) (*nats.Conn, error) {
+func connectLasting(cfg config, user, name string, log *slog.Logger, conn *connection) (*nats.Conn, error) {
 	opts, err := cfg.natsOptions()
 	if err != nil {
 		return nil, err
@@ -126,10 +127,11 @@ func connectLasting(cfg config, user, name string, log *slog.Logger) (*nats.Conn
 	opts = append(opts, nats.Name(name), nats.CustomInboxPrefix(subjects.InboxPrefix(user)),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), // nothing is buffered: what is not sent comes again
 		nats.ReconnectWait(time.Second), nats.IgnoreAuthErrorAbort())
-	nc, err := nats.Connect(cfg.NATS.URL, append(opts, logConnection(log)...)...)
+	nc, err := nats.Connect(cfg.NATS.URL, append(append(opts, logConnection(log)...), conn.attempts(log))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
+	conn.conn.Store(nc)
 	return nc, nil
 }
 

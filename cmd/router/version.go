@@ -15,6 +15,12 @@ type versionInfo struct {
 	Go       string `json:"go"`
 }
 
+// versionText is what "router version" and "router --version" print.
+func versionText() string {
+	v := buildVersion()
+	return fmt.Sprintf("router %s (revision %s, %s)", v.Version, orDash(v.Revision), v.Go)
+}
+
 func buildVersion() versionInfo {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -38,11 +44,10 @@ func newVersionCommand() *cobra.Command {
 		Use: "version", Short: "Print what this binary was built from", Args: arguments(),
 		Example: "  router version\n  router version --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			v := buildVersion()
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), v)
+				return printJSON(cmd.OutOrStdout(), buildVersion())
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "router %s (revision %s, %s)\n", v.Version, orDash(v.Revision), v.Go)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionText())
 			return err
 		},
 	}

@@ -49,6 +49,10 @@ var rules = map[string]rule{
 	"internal/broker":    {ours: []string{"subjects", "identity", "signal", "auth"}, others: []string{natsGo, nkeys, server, "github.com/nats-io/jwt/v2"}},
 	"internal/redact":    {},
 	"internal/provision": {ours: []string{"subjects", "identity"}, others: []string{natsGo}},
+	"internal/doctor": {
+		ours:   []string{"subjects", "identity", "signal", "auth", "internal/broker", "internal/provision", "internal/msgget"},
+		others: []string{natsGo, nkeys, strict},
+	},
 	// A package that only tests import.
 	"internal/broker/brokertest": {ours: []string{"subjects", "identity", "auth", "internal/broker", "internal/provision"}, others: []string{natsGo, nkeys}},
 	// The demo is a program that happens to be a package.
