@@ -71,11 +71,14 @@ var rules = map[string]rule{
 		},
 	},
 	// What is written with the SDK needs nothing else.
-	"examples/proxy":   {ours: []string{"identity", "voice"}, others: []string{natsGo, nkeys}},
-	"test/arch":        {},
-	"test/docs":        {},
-	"test/integration": {},
-	"test/security":    {},
+	"examples/proxy": {ours: []string{"identity", "voice"}, others: []string{natsGo, nkeys}},
+	// What a chaos run is made of: programs against a fleet, and the judge of what
+	// they left behind.
+	"test/chaos/history": {ours: []string{"signal", "call"}, others: []string{strict}},
+	"test/arch":          {},
+	"test/docs":          {},
+	"test/integration":   {},
+	"test/security":      {},
 }
 
 // TestImports: every package has a rule and keeps it.
