@@ -67,3 +67,16 @@ func FilterConsumerDelete(stream string) string { return "$JS.API.CONSUMER.DELET
 // FilterFlowControl matches the flow control replies of push consumers on a
 // stream.
 func FilterFlowControl(stream string) string { return "$JS.FC." + stream + ".>" }
+
+// RequestStepDown returns the JetStream API subject that has the leader of a
+// stream hand over to another server.
+func RequestStepDown(stream string) string { return "$JS.API.STREAM.LEADER.STEPDOWN." + stream }
+
+// RequestConsumerStepDown does so with the leader of a consumer.
+func RequestConsumerStepDown(stream, consumer string) string {
+	return "$JS.API.CONSUMER.LEADER.STEPDOWN." + stream + "." + consumer
+}
+
+// RequestMetaStepDown has the leader of the JetStream of all accounts hand over;
+// the account SYS may ask for it.
+const RequestMetaStepDown = "$JS.API.META.LEADER.STEPDOWN"

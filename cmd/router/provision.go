@@ -45,11 +45,18 @@ and callout-xkey.nk. Which identities may connect is decided by "router auth".
 With --with-identities there is no such service: the identities are asked for
 now and stand in the configuration, which must be made anew when they change.
 
+With --cluster-name the server is one of a cluster: run it once for each, with
+the same --keys, another --server-name and the --route of the others. Streams of
+three replicas need three servers; --sync-always belongs to them where a message
+that was acknowledged must survive the death of all three at once.
+
 With --operator-config it is a configuration in operator mode: operator and
 accounts are JWTs, and users bring theirs. The users' credentials are written to
 --keys (router.creds, backend.creds, admin.creds, system.creds), together with
 the signing keys for "router identity creds". The other flags are the same.`,
 		Example: `  router provision --server-config --keys keys --store-dir /data > nats-server.conf
+  router provision --server-config --keys keys --sync-always --server-name n1 --cluster-name voice \
+      --route nats://n2:6222 --route nats://n3:6222 --cluster-cert n1.pem --cluster-key n1.key --cluster-ca ca.pem > n1.conf
   router provision --operator-config --keys keys --store-dir /data > nats-server.conf
   router provision --nkey keys/admin.nk --replicas 3
   router provision --nkey keys/admin.nk --verify
@@ -100,7 +107,22 @@ func (p *provisioning) flags(f *pflag.FlagSet) {
 	f.BoolVar(&p.server.WebSocket.NoTLS, "websocket-no-tls", false, "with --server-config: a proxy in front terminates TLS")
 	f.Int64Var(&p.server.MaxFile, "max-file", 0, "with --server-config: most bytes of streams on disk (default the server's)")
 	f.Int64Var(&p.server.MaxMemory, "max-memory", 0, "with --server-config: most bytes of streams in memory (default the server's)")
-	f.StringVar(&p.server.Name, "server-name", "", "with --server-config: name of the server")
+	f.StringVar(&p.server.Name, "server-name", "", "with --server-config: name of the server; in a cluster each has its own")
+	p.clusterFlags(f)
+}
+
+func (p *provisioning) clusterFlags(f *pflag.FlagSet) {
+	c := &p.server.Cluster
+	f.StringVar(&c.Name, "cluster-name", "", "with --server-config: name of the cluster (default none: a server by itself)")
+	f.StringVar(&c.Host, "cluster-host", "", "with --server-config: address for routes from the other servers (default --host)")
+	f.IntVar(&c.Port, "cluster-port", 0, "with --server-config: port for routes (default 6222)")
+	f.StringSliceVar(&c.Routes, "route", nil, "with --server-config: address of another server, nats://host:6222; once for each")
+	f.StringVar(&c.Advertise, "cluster-advertise", "", "with --server-config: host:port that the servers tell each other of this one (default where it listens)")
+	f.BoolVar(&c.NoAdvertise, "no-advertise", false, "with --server-config: clients are not told of the other servers")
+	f.StringVar(&c.TLS.CertFile, "cluster-cert", "", "with --server-config: certificate file (PEM) for routes, both ways")
+	f.StringVar(&c.TLS.KeyFile, "cluster-key", "", "with --server-config: its key file (PEM)")
+	f.StringVar(&c.TLS.CAFile, "cluster-ca", "", "with --server-config: file (PEM) that the other servers' certificates are checked against")
+	f.BoolVar(&c.NoTLS, "cluster-no-tls", false, "with --server-config: the network protects routes, without TLS")
 }
 
 // fromEnvironment fills in what the flags left open, so that provision and serve

@@ -63,10 +63,12 @@ func (c Config) checkWebSocket() (errs []error) {
 }
 
 // loopback reports whether only this machine reaches the server.
-func (c Config) loopback() bool {
-	if c.Host == "" || c.Host == "localhost" {
+func (c Config) loopback() bool { return loopback(c.Host) }
+
+func loopback(host string) bool {
+	if host == "" || host == "localhost" {
 		return true
 	}
-	ip := net.ParseIP(c.Host)
+	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
 }

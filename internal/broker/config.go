@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,10 @@ type Config struct {
 	Batch BatchLimits
 	// TLS secures client connections if its CertFile is set.
 	TLS TLS
+
+	// Cluster makes the server one of several if its Name is set; then Name must be
+	// set as well, and differ from server to server.
+	Cluster Cluster
 
 	// Router is how the workers authenticate. Required.
 	Router Credential
@@ -174,7 +179,7 @@ func (c Config) Validate() error {
 	if c.Router.IsZero() {
 		bad("no credential for the workers")
 	}
-	for _, err := range append(c.checkCallout(), c.checkWebSocket()...) {
+	for _, err := range slices.Concat(c.checkCallout(), c.checkWebSocket(), c.checkCluster()) {
 		bad("%w", err)
 	}
 	if c.Insecure && !c.loopback() {

@@ -67,6 +67,7 @@ func (c Config) withDefaults() Config {
 	if c.MaxPayload == 0 {
 		c.MaxPayload = 1 << 20
 	}
+	c.Cluster = c.Cluster.withDefaults(c.Host)
 	if c.WebSocket.TLS.CertFile == "" && !c.WebSocket.NoTLS {
 		c.WebSocket.TLS = c.TLS
 	}

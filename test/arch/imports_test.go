@@ -18,6 +18,7 @@ const (
 	server = "github.com/nats-io/nats-server/v2/..."
 	curve  = "github.com/oasisprotocol/curve25519-voi/..."
 	prom   = "github.com/prometheus/client_golang/..."
+	toxi   = "github.com/Shopify/toxiproxy/v2"
 )
 
 // rule says what the code of a package, its tests aside, may import.
@@ -55,6 +56,12 @@ var rules = map[string]rule{
 	},
 	// A package that only tests import.
 	"internal/broker/brokertest": {ours: []string{"subjects", "identity", "auth", "internal/broker", "internal/provision"}, others: []string{natsGo, nkeys}},
+	// A fleet of processes, and what breaks it.
+	"internal/cluster": {
+		ours:   []string{"subjects", "identity", "auth", "internal/broker"},
+		others: []string{natsGo, nkeys, strict, toxi, "github.com/rs/zerolog"},
+	},
+	"internal/cluster/clustertest": {ours: []string{"internal/cluster"}},
 	// The demo is a program that happens to be a package.
 	"internal/demo": {
 		ours:   []string{"subjects", "identity", "signal", "call", "router", "voice", "auth", "internal/..."},
@@ -127,7 +134,7 @@ func TestRouterAndVoiceApart(t *testing.T) {
 // the broker for tests.
 func TestTestsStayInTests(t *testing.T) {
 	for _, s := range sources(t, parser.ImportsOnly) {
-		if s.test || s.dir == "internal/broker/brokertest" {
+		if s.test || s.dir == "internal/broker/brokertest" || s.dir == "internal/cluster/clustertest" {
 			continue
 		}
 		for _, imported := range s.imports(t) {
