@@ -23,6 +23,7 @@ func (w *worker) decideInOrder(g *group) {
 	state := g.base
 	g.next = nil
 	for _, j := range g.jobs {
+		j.before = state
 		switch {
 		case j.refusal != nil:
 			j.decision = w.refuse(j, state)

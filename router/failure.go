@@ -25,7 +25,12 @@ const (
 	// the state of the stream, which is mended, or one message, which must not keep
 	// the others back for ever. Like transient at first, like poison if it goes on.
 	unexplained
+	failures // how many there are
 )
+
+func (f failure) String() string {
+	return [failures]string{"transient", "conflict", "starved", "poison", "unexplained"}[f]
+}
 
 // Error codes of the JetStream API that nats.go does not name.
 const (

@@ -35,6 +35,8 @@ type job struct {
 	// delivered again.
 	fault error
 
+	// before is the record that the decision was taken on.
+	before   *call.State
 	decision call.Decision
 	// quiet is set if a refusal of the message is not to be told.
 	quiet bool

@@ -57,11 +57,11 @@ func (l *ledger) load(ctx context.Context, groups []*group) error {
 			continue
 		}
 		if r, ok := l.cache.Get(g.key); ok {
-			l.metrics.cache.WithLabelValues("hit").Inc()
+			l.metrics.cacheHits.Inc()
 			g.setBase(r, false)
 			continue
 		}
-		l.metrics.cache.WithLabelValues("miss").Inc()
+		l.metrics.cacheMisses.Inc()
 		missing = append(missing, g)
 	}
 	for len(missing) > 0 {
@@ -151,6 +151,7 @@ func (l *ledger) commit(ctx context.Context, groups []*group) (stored bool, err 
 		}
 	}
 	ack, err := jetstreamext.PublishMsgBatch(ctx, l.js, batch, jetstreamext.BatchFlowControl{})
+	l.metrics.committed(err)
 	if err != nil {
 		for _, g := range groups {
 			l.cache.Remove(g.key)

@@ -60,7 +60,6 @@ func suspect(batch []*group) bool {
 // lost handles a batch that lost a race: some other worker moved one of its
 // calls. The calls that nobody moved go on in a batch without the losers.
 func (w *worker) lost(ctx context.Context, batch []*group, attempt int) {
-	w.metrics.conflicts.Inc()
 	if attempt >= maxAttempts {
 		w.postpone(batch, errContended)
 		return
@@ -160,6 +159,7 @@ func (w *worker) again(j *job, delay time.Duration) {
 }
 
 func (w *worker) terminate(j *job, cause error) {
+	w.metrics.reject(signal.CodeInternal)
 	if j.done != nil {
 		j.done <- cause
 	}

@@ -39,6 +39,7 @@ func (r *Router) mendTimers(ctx context.Context) {
 	for {
 		began := time.Now()
 		n, err := r.mendOverdue(ctx)
+		r.metrics.timersMended.Add(float64(n))
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -82,6 +82,9 @@ func (v verifier) one(ctx context.Context, j *job) error {
 	if j.event.Delivery == 1 {
 		limit = v.limiter.take(self, sender.Role, typ, j.event.At)
 	}
+	if limit == silent || limit == over {
+		v.metrics.rateLimited.Inc()
+	}
 	if limit == silent {
 		return errRateLimited
 	}

@@ -2,7 +2,10 @@ package router
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/voicerouter/voicerouter/subjects"
 )
@@ -35,14 +38,26 @@ func (r *Router) look(ctx context.Context) error {
 			return err
 		}
 		info := consumer.CachedInfo()
-		r.metrics.consumer.WithLabelValues(c.name, "pending").Set(float64(info.NumPending))
-		r.metrics.consumer.WithLabelValues(c.name, "ack_pending").Set(float64(info.NumAckPending))
-		r.metrics.consumer.WithLabelValues(c.name, "redelivered").Set(float64(info.NumRedelivered))
-		r.metrics.consumer.WithLabelValues(c.name, "waiting").Set(float64(info.NumWaiting))
+		r.metrics.watchConsumer(c.name, info)
 		if c.name == subjects.ConsumerRouter {
 			r.ackFloor.Store(info.AckFloor.Stream)
 		}
 	}
 	r.progress.Store(time.Now().UnixNano())
+	return r.countCalls(ctx)
+}
+
+// countCalls asks how many calls are live: as many as there are timers, which the
+// server counts in a consumer that nobody pulls from (ADR 0020).
+func (r *Router) countCalls(ctx context.Context) error {
+	consumer, err := r.js.Consumer(ctx, subjects.StreamOut, subjects.ConsumerCalls)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		r.metrics.active.Reset() // provisioned by an older version
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.metrics.active.WithLabelValues().Set(float64(consumer.CachedInfo().NumPending))
 	return nil
 }

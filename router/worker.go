@@ -49,12 +49,12 @@ func run(ctx context.Context, in <-chan *job, quit <-chan struct{}, v verifier, 
 		wg.Go(func() { w.run(ctx) })
 	}
 	for batch := range fetch(in, quit, v.opts.Batch) {
-		v.metrics.batch.Observe(float64(len(batch)))
 		start := time.Now()
+		v.metrics.fetched(batch, start)
 		reading, cancel := context.WithTimeout(ctx, readTimeout)
 		v.verify(reading, batch)
 		cancel()
-		v.metrics.observe("verify", start)
+		v.metrics.observe(stageVerify, start)
 		for i, jobs := range divide(batch, len(lanes)) {
 			if len(jobs) > 0 {
 				lanes[i].in <- jobs
@@ -154,7 +154,7 @@ func (w *worker) decideAll(ctx context.Context, groups []*group) ([]*group, erro
 	if err := w.routes.load(ctx, groups); err != nil {
 		return groups, err
 	}
-	w.metrics.observe("load", start)
+	w.metrics.observe(stageLoad, start)
 
 	start = time.Now()
 	sound := w.sound(ctx, groups)
@@ -179,7 +179,7 @@ func (w *worker) decideAll(ctx context.Context, groups []*group) ([]*group, erro
 		}
 	}
 	sound = w.sound(ctx, sound)
-	w.metrics.observe("decide", start)
+	w.metrics.observe(stageDecide, start)
 	return sound, nil
 }
 
@@ -209,9 +209,10 @@ func (w *worker) sound(ctx context.Context, groups []*group) []*group {
 func (w *worker) commit(ctx context.Context, batch []*group) error {
 	start := time.Now()
 	if err := guard(func() error { return w.outbound.write(batch) }); err != nil {
+		w.metrics.committed(errPoison{err})
 		return errPoison{err}
 	}
-	w.metrics.observe("sign", start)
+	w.metrics.observe(stageSign, start)
 	start = time.Now()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
 	defer cancel()
@@ -219,7 +220,7 @@ func (w *worker) commit(ctx context.Context, batch []*group) error {
 	if stored {
 		w.health.succeeded()
 	}
-	w.metrics.observe("commit", start)
+	w.metrics.observe(stageCommit, start)
 	return err
 }
 
@@ -233,6 +234,7 @@ const (
 
 // finish acknowledges what is stored. It is the only place that does.
 func (w *worker) finish(batch []*group) {
+	w.metrics.progress.SetToCurrentTime()
 	now := w.opts.Now()
 	for _, g := range batch {
 		for _, j := range g.jobs {

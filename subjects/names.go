@@ -15,6 +15,9 @@ const (
 	ConsumerRouter = "router"
 	// ConsumerTimeouts delivers fired timers from [StreamOut] to the workers.
 	ConsumerTimeouts = "timeouts"
+	// ConsumerCalls on [StreamOut] is never pulled from: how many messages it has
+	// pending is how many calls are live, as each has one timer.
+	ConsumerCalls = "calls"
 	// GroupRouter is the priority group of [ConsumerRouter], in which each
 	// worker pulls with a priority of its own.
 	GroupRouter = "workers"

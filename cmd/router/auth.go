@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/voicerouter/voicerouter/auth"
+	"github.com/voicerouter/voicerouter/internal/monitor"
 )
 
 func newAuthCommand() *cobra.Command {
@@ -54,19 +55,19 @@ func (c *config) authKeys() (auth.Keys, error) {
 // serveAuth runs one auth callout service until ctx ends.
 func serveAuth(ctx context.Context, cfg config, stderr io.Writer) error {
 	log := newLogger(stderr, cfg)
-	registry := newRegistry()
 	var service atomic.Pointer[auth.Service]
 	conn := connection{credential: cfg.credentialName()}
-	web, err := startHTTP(cfg.HTTPAddr, registry, func() error {
+	process := monitor.New(buildVersion(), func() error {
 		if s := service.Load(); s != nil {
 			return conn.reason(s.Ready())
 		}
 		return conn.reason(errors.New("starting"))
-	}, log)
+	})
+	web, err := process.Serve(monitor.Options{Addr: cfg.HTTPAddr, Profile: cfg.Pprof, Logger: log})
 	if err != nil {
 		return err
 	}
-	defer web.stop()
+	defer web.Stop()
 	return rotation[auth.Keys]{
 		files: cfg.secretFiles, every: cfg.RotateEvery, log: log,
 		load: func() (auth.Keys, error) {
@@ -74,12 +75,13 @@ func serveAuth(ctx context.Context, cfg config, stderr io.Writer) error {
 			return keys, errors.Join(append(cfg.checkNATS(), err)...)
 		},
 		run: func(ctx context.Context, keys auth.Keys) error {
-			nc, err := connectLasting(cfg, auth.User, "voice auth", log, &conn)
+			nc, err := connectLasting(cfg, auth.User, "voice auth", log, &conn, process)
 			if err != nil {
 				return err
 			}
 			defer nc.Close()
-			registered := &lease{Registerer: registry}
+			defer process.Watch(nc)()
+			registered := &lease{Registerer: process.Registry}
 			defer registered.giveBack()
 			s, err := newAuthService(nc, cfg, keys, log, registered)
 			if err != nil {

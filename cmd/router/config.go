@@ -40,6 +40,7 @@ type config struct {
 	}
 	ProxyKeys       string        `split_words:"true" desc:"Directory of signing keys: <selfid>.jwk for every proxy that the fleet serves, router.jwk for the fleet itself"`
 	HTTPAddr        string        `split_words:"true" default:":9090" desc:"Address of /metrics, /livez, /readyz and /version"`
+	Pprof           bool          `default:"false" desc:"Serve profiles (net/http/pprof) at ROUTER_HTTP_ADDR: they show the memory of the process"`
 	LogLevel        slog.Level    `split_words:"true" default:"info" desc:"debug, info, warn or error"`
 	LogFormat       string        `split_words:"true" default:"text" desc:"text or json"`
 	RingTimeout     time.Duration `split_words:"true" default:"60s" desc:"How long a call rings, 5s to 180s"`

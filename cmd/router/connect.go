@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/internal/monitor"
 )
 
 // natsOptions returns how the environment says to connect. Files are read again
@@ -66,7 +67,7 @@ func (c *config) tlsOptions() (opts []nats.Option) {
 }
 
 // logConnection reports what becomes of a connection that lasts.
-func logConnection(log *slog.Logger) []nats.Option {
+func logConnection(log *slog.Logger, process *monitor.Process) []nats.Option {
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
@@ -74,7 +75,10 @@ func logConnection(log *slog.Logger) []nats.Option {
 			}
 		}),
 		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("connected to NATS", "server", nc.ConnectedUrlRedacted()) }),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("reconnected to NATS", "server", nc.ConnectedUrlRedacted()) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			process.Reconnected()
+			log.Info("reconnected to NATS", "server", nc.ConnectedUrlRedacted())
+		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("NATS not reachable, trying again", "error", err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			subject := ""

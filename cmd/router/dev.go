@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,6 +19,7 @@ import (
 	"github.com/voicerouter/voicerouter/auth"
 	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/internal/broker"
+	"github.com/voicerouter/voicerouter/internal/monitor"
 	"github.com/voicerouter/voicerouter/internal/provision"
 	"github.com/voicerouter/voicerouter/router"
 	"github.com/voicerouter/voicerouter/subjects"
@@ -38,7 +40,12 @@ type development struct {
 	logLevel slog.Level
 	ring     time.Duration
 	insecure bool
+	// ready is set once the parts are there whose readiness counts.
+	ready atomic.Pointer[func() error]
 }
+
+// devHTTP is where "router dev" serves HTTP unless told otherwise.
+const devHTTP = "127.0.0.1:9090"
 
 func newDevCommand() *cobra.Command {
 	var d development
@@ -59,7 +66,7 @@ identity. Messages must be signed all the same.`,
 	f := c.Flags()
 	f.StringVar(&d.dir, "dir", "", "directory of keys, configuration and streams (default: a temporary one, removed at the end)")
 	f.IntVar(&d.port, "port", 4222, "port of the server, 0 for any")
-	f.StringVar(&d.httpAddr, "http", "", "address of /metrics, /livez, /readyz and /version (default: none)")
+	f.StringVar(&d.httpAddr, "http", devHTTP, "address of /metrics, /livez, /readyz and /version, \"\" for none (default also: ROUTER_HTTP_ADDR)")
 	f.TextVar(&d.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	f.BoolVar(&d.insecure, "insecure", false, "let clients without a credential in, as anybody (127.0.0.1 only)")
 	f.DurationVar(&d.ring, "ring-timeout", 60*time.Second, "how long a call rings")
@@ -90,28 +97,53 @@ func (d *development) run(cmd *cobra.Command) error {
 	if d.insecure {
 		log.Warn("INSECURE: whoever reaches this server on 127.0.0.1 may speak and listen as any identity, without a credential")
 	}
-	box, err := startSandbox(cmd.Context(), d, log)
+	process := monitor.New(buildVersion(), d.isReady)
+	web, err := d.serveHTTP(cmd.Flags().Changed("http"), process, log)
+	if err != nil {
+		return err
+	}
+	if web != nil {
+		defer web.Stop()
+	}
+	box, err := startSandbox(cmd.Context(), d, process, log)
 	if err != nil {
 		return err
 	}
 	defer box.stop()
-	return d.work(cmd, box, log)
+	return d.work(cmd, box, process.Registry, log)
+}
+
+func (d *development) isReady() error {
+	if ready := d.ready.Load(); ready != nil {
+		return (*ready)()
+	}
+	return errors.New("starting")
+}
+
+// serveHTTP serves the process where the flag or the environment say. At the
+// default address, which a Prometheus on the same machine takes as well, it does
+// without if it must; the server is nil then.
+func (d *development) serveHTTP(chosen bool, process *monitor.Process, log *slog.Logger) (*monitor.Server, error) {
+	if addr, set := os.LookupEnv(envPrefix + "_HTTP_ADDR"); set && !chosen {
+		d.httpAddr, chosen = addr, true
+	}
+	if d.httpAddr == "" {
+		return nil, nil
+	}
+	web, err := process.Serve(monitor.Options{Addr: d.httpAddr, Logger: log})
+	if err != nil && !chosen {
+		log.Warn("no metrics are served: the address is taken, choose another with --http", "error", err)
+		return nil, nil
+	}
+	return web, err
 }
 
 // work runs the router until the context ends.
-func (d *development) work(cmd *cobra.Command, box *sandbox, log *slog.Logger) error {
+func (d *development) work(cmd *cobra.Command, box *sandbox, registry prometheus.Registerer, log *slog.Logger) error {
 	ctx := cmd.Context()
-	registry := newRegistry()
 	r, err := box.newRouter(d.ring, log, registry)
 	if err != nil {
 		return err
-	}
-	if d.httpAddr != "" {
-		web, err := startHTTP(d.httpAddr, registry, r.Ready, log)
-		if err != nil {
-			return err
-		}
-		defer web.stop()
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
@@ -121,24 +153,26 @@ func (d *development) work(cmd *cobra.Command, box *sandbox, log *slog.Logger) e
 	if err != nil {
 		return err
 	}
+	ready := func() error { return errors.Join(r.Ready(), doorkeeper.Ready()) }
+	d.ready.Store(&ready)
 	helpers.Go(func() {
 		if err := doorkeeper.Run(ctx); err != nil {
 			log.Error("auth callout service ended, nobody can connect", "error", err)
 		}
 	})
 	helpers.Go(func() {
-		if awaitReady(ctx, r) && awaitReady(ctx, doorkeeper) {
+		if awaitReady(ctx, ready) {
 			fmt.Fprint(cmd.OutOrStdout(), box.guide())
 		}
 	})
 	return runWorker(ctx, r, 25*time.Second, log)
 }
 
-// awaitReady waits until r can work; false means that ctx ended first.
-func awaitReady(ctx context.Context, r interface{ Ready() error }) bool {
+// awaitReady waits until ready says so; false means that ctx ended first.
+func awaitReady(ctx context.Context, ready func() error) bool {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for r.Ready() != nil {
+	for ready() != nil {
 		select {
 		case <-ctx.Done():
 			return false
@@ -150,17 +184,18 @@ func awaitReady(ctx context.Context, r interface{ Ready() error }) bool {
 
 // sandbox is a provisioned embedded server with keys for everybody.
 type sandbox struct {
-	dir    string
-	server *broker.Server
-	admin  *nats.Conn
-	worker *nats.Conn
-	auth   *nats.Conn
-	kv     jetstream.KeyValue
-	keys   fleetKeys
+	dir     string
+	process *monitor.Process
+	server  *broker.Server
+	admin   *nats.Conn
+	worker  *nats.Conn
+	auth    *nats.Conn
+	kv      jetstream.KeyValue
+	keys    fleetKeys
 }
 
-func startSandbox(ctx context.Context, d *development, log *slog.Logger) (_ *sandbox, err error) {
-	s := &sandbox{dir: d.dir}
+func startSandbox(ctx context.Context, d *development, process *monitor.Process, log *slog.Logger) (_ *sandbox, err error) {
+	s := &sandbox{dir: d.dir, process: process}
 	cfg := broker.Config{Port: d.port, Insecure: d.insecure}
 	if err := errors.Join(userCredentials(s.path("users"), &cfg), calloutKeys(s.path("users"), &cfg)); err != nil {
 		return nil, err
@@ -199,8 +234,12 @@ func (s *sandbox) connect(user string, log *slog.Logger) (*nats.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.server.Connect(append(logConnection(log), nkey, nats.Name(user), nats.MaxReconnects(-1),
+	nc, err := s.server.Connect(append(logConnection(log, s.process), nkey, nats.Name(user), nats.MaxReconnects(-1),
 		nats.CustomInboxPrefix(subjects.InboxPrefix(user)))...)
+	if err == nil {
+		s.process.Watch(nc)
+	}
+	return nc, err
 }
 
 func (s *sandbox) stop() {

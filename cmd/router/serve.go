@@ -17,6 +17,7 @@ import (
 
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/internal/broker"
+	"github.com/voicerouter/voicerouter/internal/monitor"
 	"github.com/voicerouter/voicerouter/internal/provision"
 	"github.com/voicerouter/voicerouter/internal/redact"
 	"github.com/voicerouter/voicerouter/router"
@@ -62,39 +63,40 @@ func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) er
 	if len(keys.proxies) == 0 {
 		log.Warn("no proxy keys: only direct conversations are routed", "variable", "ROUTER_PROXY_KEYS")
 	}
-	registry := newRegistry()
 	var worker atomic.Pointer[router.Router]
 	conn := connection{credential: cfg.credentialName()}
-	web, err := startHTTP(cfg.HTTPAddr, registry, func() error {
+	process := monitor.New(buildVersion(), func() error {
 		if w := worker.Load(); w != nil {
 			return conn.reason(w.Ready())
 		}
 		return conn.reason(errors.New("starting"))
-	}, log)
+	})
+	web, err := process.Serve(monitor.Options{Addr: cfg.HTTPAddr, Profile: cfg.Pprof, Logger: log})
 	if err != nil {
 		return err
 	}
-	defer web.stop()
+	defer web.Stop()
 	return rotation[fleetKeys]{
 		files: cfg.secretFiles, load: cfg.fleetKeys, every: cfg.RotateEvery, log: log,
 		run: func(ctx context.Context, keys fleetKeys) error {
 			defer worker.Store(nil)
-			return work(ctx, cfg, keys, log, registry, &conn, worker.Store)
+			return work(ctx, cfg, keys, log, process, &conn, worker.Store)
 		},
 	}.keep(ctx)
 }
 
 // work runs one worker with these keys.
-func work(ctx context.Context, cfg config, keys fleetKeys, log *slog.Logger, registry prometheus.Registerer, conn *connection, started func(*router.Router)) error {
-	nc, err := connectLasting(cfg, broker.UserRouter, "voice router", log, conn)
+func work(ctx context.Context, cfg config, keys fleetKeys, log *slog.Logger, process *monitor.Process, conn *connection, started func(*router.Router)) error {
+	nc, err := connectLasting(cfg, broker.UserRouter, "voice router", log, conn, process)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
+	defer process.Watch(nc)()
 	if err := verified(ctx, nc, cfg, log); err != nil || ctx.Err() != nil {
 		return err
 	}
-	registered := &lease{Registerer: registry}
+	registered := &lease{Registerer: process.Registry}
 	defer registered.giveBack()
 	r, err := newRouter(nc, cfg, keys, log, registered)
 	if err != nil {
@@ -116,7 +118,7 @@ func newRouter(nc *nats.Conn, cfg config, keys fleetKeys, log *slog.Logger, regi
 
 // connectLasting returns a connection as a user outside the account VOICE that
 // goes on trying for ever, also at the start.
-func connectLasting(cfg config, user, name string, log *slog.Logger, conn *connection) (*nats.Conn, error) {
+func connectLasting(cfg config, user, name string, log *slog.Logger, conn *connection, process *monitor.Process) (*nats.Conn, error) {
 	opts, err := cfg.natsOptions()
 	if err != nil {
 		return nil, err
@@ -127,7 +129,7 @@ func connectLasting(cfg config, user, name string, log *slog.Logger, conn *conne
 	opts = append(opts, nats.Name(name), nats.CustomInboxPrefix(subjects.InboxPrefix(user)),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), // nothing is buffered: what is not sent comes again
 		nats.ReconnectWait(time.Second), nats.IgnoreAuthErrorAbort())
-	nc, err := nats.Connect(cfg.NATS.URL, append(append(opts, logConnection(log)...), conn.attempts(log))...)
+	nc, err := nats.Connect(cfg.NATS.URL, append(append(opts, logConnection(log, process)...), conn.attempts(log))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -176,27 +175,6 @@ func get(t *testing.T, url string) (int, string) {
 		t.Fatal(err)
 	}
 	return response.StatusCode, string(body)
-}
-
-func TestReadyzSaysWhyNot(t *testing.T) {
-	t.Parallel()
-	ready := errors.New("consumer not seen")
-	h := httpHandler(newRegistry(), func() error { return ready })
-	ask := func(method, path string) *httptest.ResponseRecorder {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
-		return w
-	}
-	if w := ask(http.MethodGet, "/readyz"); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "consumer not seen") {
-		t.Errorf("want 503 with the reason, got %d %s", w.Code, w.Body)
-	}
-	ready = nil
-	if w := ask(http.MethodGet, "/readyz"); w.Code != http.StatusOK {
-		t.Errorf("want 200, got %d %s", w.Code, w.Body)
-	}
-	if w := ask(http.MethodPost, "/metrics"); w.Code != http.StatusMethodNotAllowed {
-		t.Errorf("want 405 for a POST, got %d", w.Code)
-	}
 }
 
 func TestProvisionCommand(t *testing.T) {

@@ -5,15 +5,9 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
-)
 
-// versionInfo says what this binary was built from.
-type versionInfo struct {
-	Version  string `json:"version"`
-	Revision string `json:"revision,omitzero"`
-	Modified bool   `json:"modified,omitzero"`
-	Go       string `json:"go"`
-}
+	"github.com/voicerouter/voicerouter/internal/monitor"
+)
 
 // versionText is what "router version" and "router --version" print.
 func versionText() string {
@@ -21,12 +15,13 @@ func versionText() string {
 	return fmt.Sprintf("router %s (revision %s, %s)", v.Version, orDash(v.Revision), v.Go)
 }
 
-func buildVersion() versionInfo {
+// buildVersion says what this binary was built from.
+func buildVersion() monitor.Build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return versionInfo{Version: "unknown"}
+		return monitor.Build{Version: "unknown"}
 	}
-	v := versionInfo{Version: info.Main.Version, Go: info.GoVersion}
+	v := monitor.Build{Version: info.Main.Version, Go: info.GoVersion}
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":

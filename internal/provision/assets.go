@@ -21,9 +21,12 @@ func assets(js jetstream.JetStream, o Options) []asset {
 	for _, kv := range kvs {
 		list = append(list, bucket(js, kv, kvSettings))
 	}
+	counting := consumer(js, subjects.StreamOut, callsConsumer())
+	counting.optional = true // routers work without the number
 	list = append(list,
 		consumer(js, subjects.StreamIn, routerConsumer(o)),
-		consumer(js, subjects.StreamOut, timeoutsConsumer(o)))
+		consumer(js, subjects.StreamOut, timeoutsConsumer(o)),
+		counting)
 	for _, id := range o.Apps {
 		list = append(list, consumer(js, subjects.StreamOut, appConsumer(id)))
 	}

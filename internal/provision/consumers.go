@@ -47,6 +47,22 @@ func timeoutsConsumer(o Options) jetstream.ConsumerConfig {
 	}
 }
 
+// callsConsumer counts live calls and delivers nothing: every live masked call has
+// exactly one timer, so that what is pending here is what is live. The server keeps
+// the number up to date; to ask for it costs one request (ADR 0020).
+func callsConsumer() jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:       subjects.ConsumerCalls,
+		Description:   "Counts the live calls; nobody pulls from it",
+		DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       DefaultAckWait,
+		MaxDeliver:    -1,
+		MaxAckPending: 1,
+		FilterSubject: subjects.FilterTimer,
+	}
+}
+
 // appConsumer is the durable of an app: one client is pinned to it and drains
 // it, the others stand by.
 func appConsumer(id identity.ID) jetstream.ConsumerConfig {

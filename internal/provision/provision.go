@@ -28,6 +28,9 @@ type Report struct {
 // asset is one thing in JetStream that must exist.
 type asset struct {
 	name string
+	// optional is set if Verify accepts that the asset does not exist: a fleet that
+	// was provisioned by an older version goes on.
+	optional bool
 	// inspect returns what differs from what is wanted. If the asset does not
 	// exist its error wraps ErrMissing.
 	inspect func(context.Context) ([]Difference, error)
@@ -74,8 +77,8 @@ func Ensure(ctx context.Context, js jetstream.JetStream, opts Options) (Report, 
 	return report, nil
 }
 
-// Verify checks that everything exists and is right, and changes nothing. The
-// worker's credential suffices. It reports all that is missing or different at
+// Verify checks that everything that routers need exists and is right, and changes
+// nothing. The worker's credential suffices. It reports all that is missing or different at
 // once.
 func Verify(ctx context.Context, js jetstream.JetStream, opts Options) error {
 	opts, err := prepare(ctx, js, opts)
@@ -88,6 +91,9 @@ func Verify(ctx context.Context, js jetstream.JetStream, opts Options) error {
 		differences, err := a.inspect(ctx)
 		if err != nil && !errors.Is(err, ErrMissing) {
 			return err
+		}
+		if a.optional {
+			err = nil
 		}
 		errs = append(errs, err)
 		mismatch.Differences = append(mismatch.Differences, differences...)

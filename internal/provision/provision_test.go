@@ -34,7 +34,7 @@ func TestEnsureTwiceChangesNothing(t *testing.T) {
 	}
 	all := []string{
 		"stream VOICE_IN", "stream VOICE_OUT", "bucket voice_routes", "bucket voice_identities",
-		"consumer router of VOICE_IN", "consumer timeouts of VOICE_OUT", "consumer app-proxy of VOICE_OUT",
+		"consumer router of VOICE_IN", "consumer timeouts of VOICE_OUT", "consumer calls of VOICE_OUT", "consumer app-proxy of VOICE_OUT",
 	}
 	if diff := cmp.Diff(provision.Report{Created: all}, first); diff != "" {
 		t.Errorf("first run (-want +got):\n%s", diff)

@@ -48,6 +48,7 @@ var rules = map[string]rule{
 	"internal/msgget": {ours: []string{"subjects"}, others: []string{natsGo, strict}},
 	// The broker's configuration grants what auth grants.
 	"internal/broker":    {ours: []string{"subjects", "identity", "signal", "auth"}, others: []string{natsGo, nkeys, server, "github.com/nats-io/jwt/v2"}},
+	"internal/monitor":   {others: []string{natsGo, strict, prom}},
 	"internal/redact":    {},
 	"internal/provision": {ours: []string{"subjects", "identity"}, others: []string{natsGo}},
 	"internal/doctor": {

@@ -134,7 +134,7 @@ func TestSubjects(t *testing.T) {
 	}, names(t, tableIn(t, "## Subjects")))
 
 	known := []string{
-		subjects.StreamIn, subjects.StreamOut, subjects.ConsumerRouter, subjects.ConsumerTimeouts, subjects.AppConsumer(self),
+		subjects.StreamIn, subjects.StreamOut, subjects.ConsumerRouter, subjects.ConsumerTimeouts, subjects.ConsumerCalls, subjects.AppConsumer(self),
 		subjects.BucketRoutes, subjects.BucketIdentities, subjects.FilterVoice, subjects.FilterInbox, subjects.FilterCall,
 		subjects.FilterRejected, subjects.FilterTimeout, subjects.InboxAll(self), subjects.GroupRouter, subjects.GroupApp,
 	}
