@@ -131,7 +131,7 @@ func TestMetricsOfTimers(t *testing.T) {
 	rewritten := &job{before: ringing, decision: call.Decision{Verdict: call.Applied, Next: ringing}}
 	rewritten.event = call.Event{Kind: call.Timeout, At: begin, Delivery: 1}
 	for _, j := range []*job{fired, stale, rewritten} {
-		m.settled(j, begin)
+		m.settled(j, j.outcome(), begin)
 	}
 	expectSeries(t, reg, map[string]float64{
 		"timers_total result=fired": 1, "timers_total result=stale": 2, "timer_lateness_seconds": 1,
@@ -189,7 +189,7 @@ func TestCountingAllocatesNothing(t *testing.T) {
 	now := time.Now()
 	j := &job{subjectType: string(signal.Update), decision: call.Decision{Verdict: call.Applied}}
 	j.event.At, j.event.Delivery = now, 1
-	if n := testing.AllocsPerRun(1000, func() { m.settled(j, now) }); n > 0 {
+	if n := testing.AllocsPerRun(1000, func() { m.settled(j, j.outcome(), now) }); n > 0 {
 		t.Errorf("%v allocations for a message, want none", n)
 	}
 }

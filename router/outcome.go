@@ -21,7 +21,7 @@ const (
 const verdicts = call.Refused + 1
 
 // settled counts an event whose decision is stored.
-func (m *metrics) settled(j *job, now time.Time) {
+func (m *metrics) settled(j *job, o outcome, now time.Time) {
 	d := &j.decision
 	kind := j.kind()
 	if d.Code == "" {
@@ -39,7 +39,7 @@ func (m *metrics) settled(j *job, now time.Time) {
 	if j.event.Kind == call.Message && d.Code != "" {
 		m.reject(d.Code)
 	}
-	m.moved(j, j.outcome())
+	m.moved(j, o)
 }
 
 func (m *metrics) reject(code signal.Code) {

@@ -243,21 +243,11 @@ func (w *worker) finish(batch []*group) {
 			} else {
 				w.ack(j)
 			}
-			w.metrics.settled(j, now)
+			o := j.outcome()
+			w.metrics.settled(j, o, now)
 			w.note(j)
+			w.noteEnd(j, o.ended)
 		}
-	}
-}
-
-// note tells whoever looks for it why a message was refused, at the level of
-// debugging: a client whose signature is wrong hears nothing else.
-func (w *worker) note(j *job) {
-	if code := j.decision.Code; code != "" {
-		detail := call.Detail(code)
-		if j.refusal != nil {
-			detail = j.refusal.Detail
-		}
-		w.log.Debug("message refused", "code", string(code), "type", j.subjectType, "from", j.subjectSelf, "detail", detail)
 	}
 }
 

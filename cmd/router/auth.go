@@ -54,7 +54,8 @@ func (c *config) authKeys() (auth.Keys, error) {
 
 // serveAuth runs one auth callout service until ctx ends.
 func serveAuth(ctx context.Context, cfg config, stderr io.Writer) error {
-	log := newLogger(stderr, cfg)
+	log, stopLog := startLog(stderr, cfg)
+	defer stopLog()
 	var service atomic.Pointer[auth.Service]
 	conn := connection{credential: cfg.credentialName()}
 	process := monitor.New(buildVersion(), func() error {

@@ -41,8 +41,8 @@ type config struct {
 	ProxyKeys       string        `split_words:"true" desc:"Directory of signing keys: <selfid>.jwk for every proxy that the fleet serves, router.jwk for the fleet itself"`
 	HTTPAddr        string        `split_words:"true" default:":9090" desc:"Address of /metrics, /livez, /readyz and /version"`
 	Pprof           bool          `default:"false" desc:"Serve profiles (net/http/pprof) at ROUTER_HTTP_ADDR: they show the memory of the process"`
-	LogLevel        slog.Level    `split_words:"true" default:"info" desc:"debug, info, warn or error"`
-	LogFormat       string        `split_words:"true" default:"text" desc:"text or json"`
+	LogLevel        slog.Level    `split_words:"true" default:"info" desc:"debug, info, warn or error. SIGUSR1 makes it debug in a running process, SIGUSR2 what it was"`
+	LogFormat       string        `split_words:"true" default:"json" desc:"json, or text for people"`
 	RingTimeout     time.Duration `split_words:"true" default:"60s" desc:"How long a call rings, 5s to 180s"`
 	MaxCallDuration time.Duration `split_words:"true" default:"4h" desc:"How long a call lasts at most, 1m to 168h"`
 	MaxMessageAge   time.Duration `split_words:"true" default:"5m" desc:"How old a message may be when the broker receives it, 10s to 24h"`

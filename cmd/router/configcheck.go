@@ -30,7 +30,7 @@ func (c *config) check(unreadable map[string]bool) []error {
 		}
 	}
 	errs = append(errs, c.checkNATS()...)
-	if c.LogFormat != "text" && c.LogFormat != "json" && !unreadable["ROUTER_LOG_FORMAT"] {
+	if c.LogFormat != formatText && c.LogFormat != formatJSON && !unreadable["ROUTER_LOG_FORMAT"] {
 		bad("ROUTER_LOG_FORMAT: want text or json")
 	}
 	if _, _, err := net.SplitHostPort(c.HTTPAddr); err != nil && !unreadable["ROUTER_HTTP_ADDR"] {

@@ -93,7 +93,8 @@ func (d *development) run(cmd *cobra.Command) error {
 		return err
 	}
 	d.dir = dir
-	log := newLogger(cmd.ErrOrStderr(), config{LogLevel: d.logLevel})
+	log, stopLog := startLog(cmd.ErrOrStderr(), config{LogLevel: d.logLevel, LogFormat: formatText})
+	defer stopLog()
 	if d.insecure {
 		log.Warn("INSECURE: whoever reaches this server on 127.0.0.1 may speak and listen as any identity, without a credential")
 	}

@@ -43,7 +43,7 @@ func newRootCommand() *cobra.Command {
   router call create --cid c1 --proxy proxy --customer 1111111111 --operator 1112223334
   router call timeline c1`,
 		newServeCommand(), newAuthCommand(), newDevCommand(), newDemoCommand(), newCallCommand(), newIdentityCommand(),
-		newRejectedCommand(), newProvisionCommand(), newCheckCommand(), newVersionCommand())
+		newRejectedCommand(), newProvisionCommand(), newCheckCommand(), newLogCommand(), newVersionCommand())
 	root.Long = `The voice call router passes signalling between two people who must not learn
 each other's identity. "router demo" shows it at work, "router dev" runs all of
 it on this machine, "router serve" is one worker of a fleet.`

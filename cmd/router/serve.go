@@ -19,7 +19,6 @@ import (
 	"github.com/voicerouter/voicerouter/internal/broker"
 	"github.com/voicerouter/voicerouter/internal/monitor"
 	"github.com/voicerouter/voicerouter/internal/provision"
-	"github.com/voicerouter/voicerouter/internal/redact"
 	"github.com/voicerouter/voicerouter/router"
 	"github.com/voicerouter/voicerouter/subjects"
 )
@@ -46,17 +45,10 @@ configured from the environment; all mistakes are reported at once (exit 2):
 	}
 }
 
-func newLogger(w io.Writer, cfg config) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogFormat == "json" {
-		return slog.New(redact.Handler(slog.NewJSONHandler(w, opts)))
-	}
-	return slog.New(redact.Handler(slog.NewTextHandler(w, opts)))
-}
-
 // serve runs one worker until ctx ends; anew when its keys have changed.
 func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) error {
-	log := newLogger(stderr, cfg)
+	log, stopLog := startLog(stderr, cfg)
+	defer stopLog()
 	for _, name := range unknownVariables() {
 		log.Warn("variable is not known, perhaps misspelt", "variable", name)
 	}

@@ -39,7 +39,7 @@ func startCommand(t *testing.T, command string, env ...string) *serveProcess {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // the log ends with the process, and the wait with it
 	t.Cleanup(cancel)
 	p := &serveProcess{cmd: exec.CommandContext(ctx, os.Args[0], command)}
-	p.cmd.Env = append([]string{asRouter + "=1", "PATH=" + os.Getenv("PATH"), "ROUTER_HTTP_ADDR=127.0.0.1:0"}, env...)
+	p.cmd.Env = append([]string{asRouter + "=1", "PATH=" + os.Getenv("PATH"), "ROUTER_HTTP_ADDR=127.0.0.1:0", "ROUTER_LOG_FORMAT=text"}, env...)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -145,15 +145,20 @@ func TestServeWaitsForTheServer(t *testing.T) {
 // awaitStatusOK asks until the answer is 200.
 func awaitStatusOK(t *testing.T, url string) {
 	t.Helper()
-	deadline := time.After(15 * time.Second)
-	for {
-		code, body := get(t, url)
-		if code == http.StatusOK {
-			return
-		}
+	eventually(t, url+" answers 200", func() bool {
+		code, _ := get(t, url)
+		return code == http.StatusOK
+	})
+}
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	for !holds() {
 		select {
 		case <-deadline:
-			t.Fatalf("%s: want 200, got %d %s", url, code, body)
+			t.Fatalf("not within 30 s: %s", what)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
