@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/identity"
@@ -38,6 +39,8 @@ type job struct {
 	// before is the record that the decision was taken on.
 	before   *call.State
 	decision call.Decision
+	// span is that of the event in the trace of its call; nil if none is wanted.
+	span trace.Span
 	// quiet is set if a refusal of the message is not to be told.
 	quiet bool
 	// waits is set once the message counts among the deferred ones.

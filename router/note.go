@@ -34,6 +34,9 @@ func (w *worker) noteEnd(j *job, e *ending) {
 		args = append(args, "setup_seconds", span(s.StartedAt, s.AnsweredAt),
 			"ring_seconds", span(rang(s), s.AnsweredAt), "duration_seconds", span(s.AnsweredAt, e.at))
 	}
+	if id := j.traceID(); id != "" {
+		args = append(args, "trace_id", id)
+	}
 	w.log.Info("call ended", args...)
 }
 

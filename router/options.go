@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/identity"
@@ -50,6 +51,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Registerer receives the metrics; default: none.
 	Registerer prometheus.Registerer
+	// TracerProvider makes the spans of the worker; default: none, at no cost. Its
+	// sampler should go by the trace, not by the parent, which clients choose.
+	TracerProvider trace.TracerProvider
 	// Now stamps what the router signs; default time.Now. No decision depends
 	// on it.
 	Now func() time.Time

@@ -61,6 +61,7 @@ type signing struct {
 type outbound struct {
 	opts    *Options
 	rejects *rejectLimiter
+	tracer  *tracer
 	// fail, if set, makes a job impossible to write; for tests.
 	fail func(*job) error
 }
@@ -180,6 +181,7 @@ func timerMessage(key string, t call.Timer) (*nats.Msg, error) {
 // say returns the inbox message for one thing said.
 func (o outbound) say(j *job, index int, s call.Say) pending {
 	msg := nats.NewMsg(subjects.Inbox(s.To.String(), string(s.Type)))
+	o.tracer.inject(msg.Header, j, s)
 	if s.Forward {
 		msg.Data = j.raw
 		return pending{msg: msg}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/signal"
@@ -29,7 +30,7 @@ func (m *metrics) settled(j *job, o outcome, now time.Time) {
 	} else {
 		m.messages.WithLabelValues(kind, result(d.Verdict), string(d.Code)).Inc()
 	}
-	m.route.Observe(j.age(now).Seconds())
+	observe(m.route, j.age(now).Seconds(), j)
 	if j.event.Delivery > 1 {
 		m.redelivered.Inc()
 	}
@@ -54,7 +55,7 @@ func (m *metrics) moved(j *job, o outcome) {
 		m.started.Inc()
 	}
 	if s := o.answered; s != nil {
-		m.setup.Observe(span(s.StartedAt, s.AnsweredAt))
+		observe(m.setup, span(s.StartedAt, s.AnsweredAt), j)
 		m.ring.Observe(span(rang(s), s.AnsweredAt))
 	}
 	if e := o.ended; e != nil {
@@ -128,6 +129,17 @@ func rang(s *call.State) time.Time {
 		return s.StartedAt
 	}
 	return s.RingingAt
+}
+
+// observe notes a value, with the trace as its exemplar if there is one.
+func observe(h prometheus.Histogram, value float64, j *job) {
+	if id := j.traceID(); id != "" {
+		if e, ok := h.(prometheus.ExemplarObserver); ok {
+			e.ObserveWithExemplar(value, prometheus.Labels{"trace_id": id})
+			return
+		}
+	}
+	h.Observe(value)
 }
 
 // span returns the seconds from one moment to a later one.

@@ -149,6 +149,7 @@ func (w *worker) sendBack(g *group, delay time.Duration) {
 }
 
 func (w *worker) again(j *job, delay time.Duration) {
+	w.tracer.end(j, "postponed")
 	if j.done != nil {
 		j.done <- errTryAgain
 	}
@@ -160,6 +161,7 @@ func (w *worker) again(j *job, delay time.Duration) {
 
 func (w *worker) terminate(j *job, cause error) {
 	w.metrics.reject(signal.CodeInternal)
+	w.tracer.end(j, "terminated")
 	if j.done != nil {
 		j.done <- cause
 	}

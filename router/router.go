@@ -22,6 +22,7 @@ type Router struct {
 	js      jetstream.JetStream
 	log     logger
 	metrics *metrics
+	tracer  *tracer
 	jobs    chan *job
 	// The lanes share these.
 	rejects   *rejectLimiter
@@ -64,6 +65,7 @@ func New(opts Options) (*Router, error) {
 		js:      js,
 		log:     newLogger(opts.Logger),
 		metrics: newMetrics(opts.Registerer, health),
+		tracer:  newTracer(opts.TracerProvider),
 		jobs:    make(chan *job, opts.Batch),
 		health:  health,
 		rejects: newRejectLimiter(opts.Now), deferrals: newDeferrals(opts.Now),
@@ -176,7 +178,7 @@ func (r *Router) flush(ctx context.Context) error {
 }
 
 func (r *Router) verifier() verifier {
-	return verifier{opts: &r.opts, metrics: r.metrics, limiter: newLimiter(r.opts.Limits), log: r.log}
+	return verifier{opts: &r.opts, metrics: r.metrics, tracer: r.tracer, limiter: newLimiter(r.opts.Limits), log: r.log}
 }
 
 func (r *Router) worker() (*worker, error) {
@@ -189,9 +191,10 @@ func (r *Router) worker() (*worker, error) {
 		opts:      &r.opts,
 		log:       r.log,
 		metrics:   r.metrics,
+		tracer:    r.tracer,
 		ledger:    ledger,
 		routes:    routes{nc: r.opts.Conn, js: r.js, directory: r.opts.Directory, log: r.log},
-		outbound:  outbound{opts: &r.opts, rejects: r.rejects},
+		outbound:  outbound{opts: &r.opts, rejects: r.rejects, tracer: r.tracer},
 		deferrals: r.deferrals,
 		health:    r.health,
 		ackFloor:  &r.ackFloor,

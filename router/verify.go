@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -28,26 +29,19 @@ type rechecker interface {
 type verifier struct {
 	opts    *Options
 	metrics *metrics
+	tracer  *tracer
 	limiter *limiter
 	log     logger
 }
 
 // verify fills in job after job, in parallel.
 func (v verifier) verify(ctx context.Context, jobs []*job) {
+	start := time.Now()
 	parallel(len(jobs), 2*runtime.GOMAXPROCS(0), func(i int) {
-		j := jobs[i]
-		if j.event.Kind != call.Message {
-			return
+		if jobs[i].event.Kind == call.Message {
+			v.judge(ctx, jobs[i])
 		}
-		err := v.guarded(ctx, j)
-		if refusal, ok := errors.AsType[*signal.Refusal](err); ok {
-			j.refusal, j.key = refusal, ""
-			if j.stops() && !j.sender.IsZero() {
-				j.key = j.event.Msg.CID // whether it is stopped, its call decides
-			}
-		} else if err != nil {
-			j.fault, j.key = err, ""
-		}
+		v.tracer.begin(jobs[i], start)
 	})
 }
 
@@ -60,6 +54,19 @@ func (v verifier) guarded(ctx context.Context, j *job) error {
 		return refused(signal.CodeInternal, "the router could not process this message; the fault is not yours")
 	}
 	return err
+}
+
+// judge notes what is wrong with a message, if anything is.
+func (v verifier) judge(ctx context.Context, j *job) {
+	err := v.guarded(ctx, j)
+	if refusal, ok := errors.AsType[*signal.Refusal](err); ok {
+		j.refusal, j.key = refusal, ""
+		if j.stops() && !j.sender.IsZero() {
+			j.key = j.event.Msg.CID // whether it is stopped, its call decides
+		}
+	} else if err != nil {
+		j.fault, j.key = err, ""
+	}
 }
 
 // one reads one message: envelope, sender, signature, claims, time, destination.

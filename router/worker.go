@@ -21,6 +21,7 @@ type worker struct {
 	opts      *Options
 	log       logger
 	metrics   *metrics
+	tracer    *tracer
 	ledger    *ledger
 	routes    routes
 	outbound  outbound
@@ -155,6 +156,7 @@ func (w *worker) decideAll(ctx context.Context, groups []*group) ([]*group, erro
 		return groups, err
 	}
 	w.metrics.observe(stageLoad, start)
+	w.tracer.event(groups, "loaded")
 
 	start = time.Now()
 	sound := w.sound(ctx, groups)
@@ -180,6 +182,7 @@ func (w *worker) decideAll(ctx context.Context, groups []*group) ([]*group, erro
 	}
 	sound = w.sound(ctx, sound)
 	w.metrics.observe(stageDecide, start)
+	w.tracer.event(sound, "decided")
 	return sound, nil
 }
 
@@ -221,6 +224,11 @@ func (w *worker) commit(ctx context.Context, batch []*group) error {
 		w.health.succeeded()
 	}
 	w.metrics.observe(stageCommit, start)
+	if err == nil {
+		w.tracer.event(batch, "committed")
+	} else {
+		w.tracer.event(batch, "not committed: "+classify(err).String())
+	}
 	return err
 }
 
@@ -238,6 +246,7 @@ func (w *worker) finish(batch []*group) {
 	now := w.opts.Now()
 	for _, g := range batch {
 		for _, j := range g.jobs {
+			w.tracer.end(j, result(j.decision.Verdict))
 			if j.decision.Verdict == call.Deferred {
 				w.again(j, deferDelay(j.event.Delivery))
 			} else {

@@ -118,7 +118,7 @@ func (b *bench) fetch(r *Router, n int) []*job {
 // groups verifies jobs and groups them.
 func (w *worker) groups(t testing.TB, jobs []*job) []*group {
 	t.Helper()
-	verifier{opts: w.opts, metrics: w.metrics, limiter: newLimiter(Limits{Messages: -1, Starts: -1}), log: w.log}.verify(t.Context(), jobs)
+	verifier{opts: w.opts, metrics: w.metrics, tracer: w.tracer, limiter: newLimiter(Limits{Messages: -1, Starts: -1}), log: w.log}.verify(t.Context(), jobs)
 	groups, rest := groupJobs(w.judgeable(jobs))
 	if len(rest) != 0 {
 		t.Fatalf("%d jobs left over", len(rest))

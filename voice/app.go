@@ -139,7 +139,7 @@ func (a *app) take(msg jetstream.Msg) {
 		return
 	}
 	_, typ, _ := subjects.ParseInbox(msg.Subject())
-	r := raw{seq: meta.Sequence.Stream, typ: typ, at: meta.Timestamp, payload: msg.Data()}
+	r := raw{seq: meta.Sequence.Stream, typ: typ, at: meta.Timestamp, payload: msg.Data(), trace: traceOf(msg.Headers())}
 	m, ok := a.admit(r, msg)
 	if !ok {
 		return

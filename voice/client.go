@@ -21,6 +21,7 @@ type Client struct {
 	self  identity.ID
 	log   *slog.Logger
 	nc    *nats.Conn
+	spans *tracer
 	gate  gate
 	lanes *lanes
 	voice *Voice
@@ -54,6 +55,7 @@ func Connect(ctx context.Context, options Options) (*Client, error) {
 		log:    opts.Logger.With("self", self.String()),
 		gate:   gate{self: self, trusted: opts.Trusted},
 		mine:   newCallSet(),
+		spans:  newTracer(opts.TracerProvider),
 		wake:   make(chan struct{}, 1),
 		closed: make(chan struct{}), refused: make(chan error, 1),
 	}

@@ -2,6 +2,7 @@ package voice
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/voicerouter/voicerouter/signal"
 )
+
+// errPanicked marks the span of a handler that panicked.
+var errPanicked = errors.New("voice: a handler panicked")
 
 // settle is how long after the last registration a message waits for a handler
 // of its type: what came in while a program still registers handlers is not lost.
@@ -165,10 +169,13 @@ func (v *Voice) handle(ctx context.Context, m Message) (err error) {
 		v.unhandled(m)
 		return nil
 	}
+	ctx, end := v.c.spans.handle(ctx, m)
+	defer func() { end(err) }()
 	defer func() {
 		if p := recover(); p != nil {
 			// A panic is a fault of the program: the message would cause it again.
 			v.c.log.Error("a handler panicked", "type", m.Type, "seq", m.Seq, "panic", describe(p), "stack", string(debug.Stack()))
+			end(errPanicked)
 			err = nil
 		}
 	}()

@@ -259,5 +259,5 @@ func parseLive(msg *nats.Msg) (r raw, last uint64, ok bool) {
 	if err != nil {
 		return raw{}, 0, false
 	}
-	return raw{seq: seq, typ: typ, at: at, payload: msg.Data}, last, true
+	return raw{seq: seq, typ: typ, at: at, payload: msg.Data, trace: traceOf(msg.Header)}, last, true
 }

@@ -18,6 +18,8 @@ type Message struct {
 	Seq uint64
 	// Time is when the broker stored the message.
 	Time time.Time
+
+	trace traceparent
 }
 
 // NewID returns a random identifier that can serve as a call_id or a jti.
@@ -29,6 +31,7 @@ type raw struct {
 	typ     string // the last token of the subject, "" if it is not known
 	at      time.Time
 	payload []byte
+	trace   traceparent
 }
 
 // gate judges incoming messages.
@@ -47,7 +50,7 @@ func (g gate) admit(r raw) (Message, error) {
 	if err != nil {
 		return Message{}, err
 	}
-	m := Message{Message: claims, Seq: r.seq, Time: r.at}
+	m := Message{Message: claims, Seq: r.seq, Time: r.at, trace: r.trace}
 	if m.Recipient != g.self {
 		return Message{}, errors.New("claim sub is another identity")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/subjects"
@@ -62,6 +63,11 @@ type Options struct {
 	// the 1000 messages that its durable delivers at once: an app that takes
 	// nothing in for 3 seconds hands over to another process.
 	Queue int
+	// TracerProvider makes a span of every send and of every message that is handed
+	// over, in the trace of its call, which spans both sides and the routers
+	// (docs/protocol.md, "Traces"). Its sampler should go by the trace id: a call's
+	// first span has a parent. Default: none, at no cost.
+	TracerProvider trace.TracerProvider
 	// Now is the clock for iat. Default time.Now.
 	Now func() time.Time
 	// NATSOptions are applied to the connection. The inbox prefix and the handlers

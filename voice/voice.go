@@ -103,7 +103,7 @@ func (v *Voice) send(typ signal.Type, recipient string, m signal.Message, data i
 // ctx or Options.SendTimeout ends. Errors: *[signal.Refusal] for what the
 // protocol does not allow, else one that wraps [ErrTimeout], [ErrNoRouter],
 // [ErrNotPermitted], [ErrBacklogFull], [ErrRefused] or [ErrClosed].
-func (v *Voice) Send(ctx context.Context, m signal.Message) error {
+func (v *Voice) Send(ctx context.Context, m signal.Message) (err error) {
 	c := v.c
 	m.Issuer = c.self
 	m.JTI = or(m.JTI, NewID())
@@ -122,6 +122,8 @@ func (v *Voice) Send(ctx context.Context, m signal.Message) error {
 		return err
 	}
 	msg := outgoing(subjects.Voice(c.self.String(), string(m.Type)), signal.MsgID(c.self, m.JTI), c.opts.SigningKey.Sign(claims))
+	ctx, end := c.spans.send(ctx, m, msg.Header)
+	defer func() { end(err) }()
 	if err := fits(msg); err != nil {
 		return err
 	}

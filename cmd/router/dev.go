@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/voicerouter/voicerouter/auth"
 	"github.com/voicerouter/voicerouter/identity"
@@ -142,7 +143,12 @@ func (d *development) serveHTTP(chosen bool, process *monitor.Process, log *slog
 // work runs the router until the context ends.
 func (d *development) work(cmd *cobra.Command, box *sandbox, registry prometheus.Registerer, log *slog.Logger) error {
 	ctx := cmd.Context()
-	r, err := box.newRouter(d.ring, log, registry)
+	traces, stopTraces, err := startTracing(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer stopTraces()
+	r, err := box.newRouter(d.ring, log, registry, traces)
 	if err != nil {
 		return err
 	}
@@ -302,9 +308,9 @@ func (s *sandbox) ensureIdentity(ctx context.Context, id identity.ID, role ident
 	return err
 }
 
-func (s *sandbox) newRouter(ring time.Duration, log *slog.Logger, registry prometheus.Registerer) (*router.Router, error) {
+func (s *sandbox) newRouter(ring time.Duration, log *slog.Logger, registry prometheus.Registerer, traces trace.TracerProvider) (*router.Router, error) {
 	cfg := config{RingTimeout: ring, MaxCallDuration: provision.DefaultMaxCallDuration}
-	return newRouter(s.worker, cfg, s.keys, log, registry)
+	return newRouter(s.worker, cfg, s.keys, log, registry, traces)
 }
 
 func (s *sandbox) newAuth(log *slog.Logger, registry prometheus.Registerer) (*auth.Service, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/internal/broker"
@@ -55,6 +56,11 @@ func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) er
 	if len(keys.proxies) == 0 {
 		log.Warn("no proxy keys: only direct conversations are routed", "variable", "ROUTER_PROXY_KEYS")
 	}
+	traces, stopTraces, err := startTracing(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer stopTraces()
 	var worker atomic.Pointer[router.Router]
 	conn := connection{credential: cfg.credentialName()}
 	process := monitor.New(buildVersion(), func() error {
@@ -72,13 +78,13 @@ func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) er
 		files: cfg.secretFiles, load: cfg.fleetKeys, every: cfg.RotateEvery, log: log,
 		run: func(ctx context.Context, keys fleetKeys) error {
 			defer worker.Store(nil)
-			return work(ctx, cfg, keys, log, process, &conn, worker.Store)
+			return work(ctx, cfg, keys, log, process, &conn, traces, worker.Store)
 		},
 	}.keep(ctx)
 }
 
 // work runs one worker with these keys.
-func work(ctx context.Context, cfg config, keys fleetKeys, log *slog.Logger, process *monitor.Process, conn *connection, started func(*router.Router)) error {
+func work(ctx context.Context, cfg config, keys fleetKeys, log *slog.Logger, process *monitor.Process, conn *connection, traces trace.TracerProvider, started func(*router.Router)) error {
 	nc, err := connectLasting(cfg, broker.UserRouter, "voice router", log, conn, process)
 	if err != nil {
 		return err
@@ -90,7 +96,7 @@ func work(ctx context.Context, cfg config, keys fleetKeys, log *slog.Logger, pro
 	}
 	registered := &lease{Registerer: process.Registry}
 	defer registered.giveBack()
-	r, err := newRouter(nc, cfg, keys, log, registered)
+	r, err := newRouter(nc, cfg, keys, log, registered, traces)
 	if err != nil {
 		return err
 	}
@@ -98,9 +104,9 @@ func work(ctx context.Context, cfg config, keys fleetKeys, log *slog.Logger, pro
 	return runWorker(ctx, r, cfg.ShutdownTimeout, log)
 }
 
-func newRouter(nc *nats.Conn, cfg config, keys fleetKeys, log *slog.Logger, registry prometheus.Registerer) (*router.Router, error) {
+func newRouter(nc *nats.Conn, cfg config, keys fleetKeys, log *slog.Logger, registry prometheus.Registerer, traces trace.TracerProvider) (*router.Router, error) {
 	return router.New(router.Options{
-		Conn: nc, Logger: log, Registerer: registry,
+		Conn: nc, Logger: log, Registerer: registry, TracerProvider: traces,
 		Proxies: keys.proxies, RouterKey: keys.router,
 		Policy:        call.Policy{RingTimeout: cfg.RingTimeout, MaxDuration: cfg.MaxCallDuration, KeepApplied: 3 * provision.DefaultAckWait},
 		MaxMessageAge: cfg.MaxMessageAge, Batch: cfg.BatchSize, Cache: cfg.CacheSize,

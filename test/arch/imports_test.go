@@ -19,6 +19,10 @@ const (
 	curve  = "github.com/oasisprotocol/curve25519-voi/..."
 	prom   = "github.com/prometheus/client_golang/..."
 	toxi   = "github.com/Shopify/toxiproxy/v2"
+	// The interface of OpenTelemetry: what implements it is chosen by commands.
+	spans   = "go.opentelemetry.io/otel/trace"
+	spanTag = "go.opentelemetry.io/otel/attribute"
+	spanEnd = "go.opentelemetry.io/otel/codes"
 )
 
 // rule says what the code of a package, its tests aside, may import.
@@ -36,20 +40,21 @@ var rules = map[string]rule{
 	"signal":   {ours: []string{"subjects", "identity"}, others: []string{strict}},
 	"call":     {ours: []string{"subjects", "identity", "signal"}, others: []string{strict}},
 	"router": {
-		ours:   []string{"subjects", "identity", "signal", "call", "internal/msgget"},
-		others: []string{natsGo, strict, lru, orbit, prom, "golang.org/x/time/rate"},
+		ours:   []string{"subjects", "identity", "signal", "call", "internal/msgget", "internal/tracing"},
+		others: []string{natsGo, strict, lru, orbit, prom, spans, spanTag, "golang.org/x/time/rate"},
 	},
 	"auth": {
 		ours:   []string{"subjects", "identity", "signal", "internal/msgget"},
 		others: []string{natsGo, nkeys, strict, prom, "github.com/nats-io/jwt/v2"},
 	},
-	"voice": {ours: []string{"subjects", "identity", "signal"}, others: []string{natsGo, nkeys, strict}},
+	"voice": {ours: []string{"subjects", "identity", "signal", "internal/tracing"}, others: []string{natsGo, nkeys, strict, spans, spanTag, spanEnd}},
 
 	"internal/msgget": {ours: []string{"subjects"}, others: []string{natsGo, strict}},
 	// The broker's configuration grants what auth grants.
 	"internal/broker":    {ours: []string{"subjects", "identity", "signal", "auth"}, others: []string{natsGo, nkeys, server, "github.com/nats-io/jwt/v2"}},
 	"internal/monitor":   {others: []string{natsGo, strict, prom}},
 	"internal/redact":    {},
+	"internal/tracing":   {others: []string{spans, "go.opentelemetry.io/otel/propagation"}},
 	"internal/provision": {ours: []string{"subjects", "identity"}, others: []string{natsGo}},
 	"internal/doctor": {
 		ours:   []string{"subjects", "identity", "signal", "auth", "internal/broker", "internal/provision", "internal/msgget"},
@@ -72,7 +77,7 @@ var rules = map[string]rule{
 		ours: []string{"subjects", "identity", "signal", "call", "router", "voice", "auth", "internal/..."},
 		others: []string{
 			natsGo, nkeys, strict, prom, server, "github.com/nats-io/jwt/v2", "github.com/nats-io/jsm.go/natscontext",
-			"github.com/kelseyhightower/envconfig", "github.com/spf13/cobra", "github.com/spf13/pflag",
+			"github.com/kelseyhightower/envconfig", "github.com/spf13/cobra", "github.com/spf13/pflag", "go.opentelemetry.io/otel/...",
 		},
 	},
 	// What is written with the SDK needs nothing else.

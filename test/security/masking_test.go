@@ -2,16 +2,24 @@ package security
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
+
+	"github.com/nats-io/nats.go"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/internal/tracing"
 	"github.com/voicerouter/voicerouter/router"
 	"github.com/voicerouter/voicerouter/signal"
 	"github.com/voicerouter/voicerouter/subjects"
 )
 
-func TestMasking(t *testing.T) { play(t, newArena(t, nil), maskingAttacks()) }
+func TestMasking(t *testing.T) { play(t, newArena(t, withSpans), maskingAttacks()) }
+
+// withSpans has the worker trace everything.
+func withSpans(o *router.Options) { o.TracerProvider = sdktrace.NewTracerProvider() }
 
 // ofOwn are the subjects of mallory's own conversation.
 func ofOwn() (list []string) {
@@ -83,9 +91,45 @@ func maskingAttacks() []attack {
 		smuggled("M04", "name one's device after oneself", "`party` does not pass", `{"operator_name":"Bob"}`, signal.Update, with("party", mallory)),
 		smuggled("M05", "give one's identity as the `reason` of a stop", "a reason that is none is replaced", ``, signal.Stop, with("reason", mallory)),
 		smuggled("M06", "let the `jti` carry it", "what a router says has a `jti` of its own", `{"operator_name":"Bob"}`, signal.Update, with("jti", "i-am-"+mallory)),
+		traceHeaders(),
 		wholeConversation(),
 		findsLeaks(),
 	}
+}
+
+// traceHeaders writes the identity of the sender into every header that carries a
+// trace, in the trace of the call itself and in another, where the digits of an
+// identity are as good as any.
+func traceHeaders() attack {
+	const id = "M07"
+	return attack{id: id, what: "bring one's identity along in `traceparent`, `tracestate` or `baggage`", others: ofOwn(), routes: true, do: func(a *arena, x *peer) {
+		a.route(id, mallory, accomplice, nil)
+		other := a.peer(accomplice)
+		defer other.nc.Close()
+		x.say(signal.Start, id, "k", nil)
+		other.expect(signal.Start, "k")
+		ofCall := tracing.TraceID(id, "k").String()
+		span := "000000" + mallory
+		for _, h := range []nats.Header{
+			one("traceparent", "00-0000000000000000000000"+mallory+"-"+span+"-01", "tracestate", "me="+mallory, "baggage", "user="+mallory),
+			one("Traceparent", "00-"+ofCall+"-"+span+"-01", "Tracestate", mallory+"=1", "Baggage", mallory+"=1"),
+			one("TRACEPARENT", "00-"+ofCall+"-"+span+"-00", "b3", mallory, "uber-trace-id", mallory, "X-Request-Id", mallory),
+		} {
+			m := x.claims(signal.Candidate, id, "k")
+			m.PeerInfo = "candidate"
+			x.request(subjects.Voice(mallory, "candidate"), x.sign(m), h)
+			got := other.raw()
+			for name, values := range got.Header {
+				if text := strings.Join(values, " "); strings.Contains(text, mallory) || !strings.HasPrefix(name, "Nats-") && name != tracing.Header {
+					a.t.Errorf("delivered with the header %s: %s", name, text)
+				}
+			}
+			if !strings.HasPrefix(got.Header.Get(tracing.Header), "00-"+ofCall+"-") {
+				a.t.Errorf("delivered in the trace %q, want that of the call, %s", got.Header.Get(tracing.Header), ofCall)
+			}
+		}
+		a.verified(id, 0)
+	}, want: nothing(byWorker, "what is delivered is in the trace that follows from `cid` and `call_id`, behind a span of the worker's; no other header passes", true, func(*arena, *peer) {})}
 }
 
 // wholeConversation plays a call with everything that the protocol knows, between
@@ -124,7 +168,7 @@ func wholeConversation() attack {
 		a.op.say(signal.Start, "M10", "m3", full) // refused
 		drain(a.op, signal.Stop, "m3")
 		a.stop()
-		a.work(nil)
+		a.work(withSpans)
 		a.cu.say(signal.Stop, "M10", "m0", full)
 		drain(a.op, signal.Stop, "m0")
 		a.op.say(signal.Summary, "M10", "m0", full)
