@@ -58,7 +58,7 @@ func serveAuth(ctx context.Context, cfg config, stderr io.Writer) error {
 	defer stopLog()
 	var service atomic.Pointer[auth.Service]
 	conn := connection{credential: cfg.credentialName()}
-	process := monitor.New(buildVersion(), func() error {
+	process := monitor.New("auth", buildVersion(), func() error {
 		if s := service.Load(); s != nil {
 			return conn.reason(s.Ready())
 		}

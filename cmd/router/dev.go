@@ -99,7 +99,7 @@ func (d *development) run(cmd *cobra.Command) error {
 	if d.insecure {
 		log.Warn("INSECURE: whoever reaches this server on 127.0.0.1 may speak and listen as any identity, without a credential")
 	}
-	process := monitor.New(buildVersion(), d.isReady)
+	process := monitor.New("dev", buildVersion(), d.isReady)
 	web, err := d.serveHTTP(cmd.Flags().Changed("http"), process, log)
 	if err != nil {
 		return err

@@ -110,7 +110,7 @@ func TestFilesAreReadForEveryConnection(t *testing.T) {
 	cfg.NATS.URL = b.URL()
 	cfg.NATS.User, cfg.NATS.PasswordFile = "worker", password
 	cfg.NATS.TLS.CA, cfg.NATS.TLS.Cert, cfg.NATS.TLS.Key = ca.path("ca.pem"), ca.path("client.pem"), ca.path("client.key")
-	nc, err := connectLasting(cfg, broker.UserRouter, "test", slog.New(slog.DiscardHandler), new(connection), monitor.New(monitor.Build{}, func() error { return nil }))
+	nc, err := connectLasting(cfg, broker.UserRouter, "test", slog.New(slog.DiscardHandler), new(connection), monitor.New("serve", monitor.Build{}, func() error { return nil }))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,7 @@ func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) er
 	defer stopTraces()
 	var worker atomic.Pointer[router.Router]
 	conn := connection{credential: cfg.credentialName()}
-	process := monitor.New(buildVersion(), func() error {
+	process := monitor.New("serve", buildVersion(), func() error {
 		if w := worker.Load(); w != nil {
 			return conn.reason(w.Ready())
 		}

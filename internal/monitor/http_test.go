@@ -31,7 +31,7 @@ func asker(t *testing.T, p *Process, profile bool) func(method, path string) *ht
 func TestReadyzSaysWhyNot(t *testing.T) {
 	t.Parallel()
 	ready := errors.Join(errors.New("consumer not seen"), errors.New("callout not connected"))
-	p := New(Build{}, func() error { return ready })
+	p := New("serve", Build{}, func() error { return ready })
 	ask := asker(t, p, false)
 	for _, c := range []struct {
 		err    error
@@ -60,10 +60,10 @@ func TestReadyzSaysWhyNot(t *testing.T) {
 // TestNoOtherSurface: four paths, read only, unless profiles are asked for.
 func TestNoOtherSurface(t *testing.T) {
 	t.Parallel()
-	p := New(Build{Version: "v1.2.3", Go: "go1"}, func() error { return nil })
+	p := New("serve", Build{Version: "v1.2.3", Go: "go1"}, func() error { return nil })
 	ask := asker(t, p, false)
 	for path, part := range map[string]string{
-		"/metrics": "voicerouter_ready 1", "/livez": "ok", "/readyz": `{"ready":true}`, "/version": `"version":"v1.2.3"`,
+		"/metrics": `voicerouter_ready{command="serve"} 1`, "/livez": "ok", "/readyz": `{"ready":true}`, "/version": `"version":"v1.2.3"`,
 	} {
 		if w := ask(http.MethodGet, path); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), part) {
 			t.Errorf("GET %s: want 200 with %q, got %d %s", path, part, w.Code, w.Body)
@@ -87,7 +87,7 @@ func TestNoOtherSurface(t *testing.T) {
 }
 
 func TestServe(t *testing.T) {
-	p := New(Build{}, func() error { return nil })
+	p := New("serve", Build{}, func() error { return nil })
 	s, err := p.Serve(Options{Addr: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

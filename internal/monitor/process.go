@@ -24,6 +24,7 @@ type Process struct {
 	// Registry holds the metrics of the process; those of its work are added.
 	Registry *prometheus.Registry
 
+	command    string
 	build      Build
 	ready      func() error
 	reconnects prometheus.Counter
@@ -35,9 +36,14 @@ type Process struct {
 const namespace = "voicerouter"
 
 // New returns a process that is ready when ready returns nil; what errors.Join has
-// joined are several reasons why it is not.
-func New(build Build, ready func() error) *Process {
-	p := &Process{Registry: prometheus.NewRegistry(), build: build, ready: ready, conns: map[*nats.Conn]struct{}{}}
+// joined are several reasons why it is not. The command - serve, auth, dev - is a
+// label of the metrics that all of them have: a fleet without a ready worker is
+// another matter than one without a ready callout.
+func New(command string, build Build, ready func() error) *Process {
+	p := &Process{
+		Registry: prometheus.NewRegistry(),
+		command:  command, build: build, ready: ready, conns: map[*nats.Conn]struct{}{},
+	}
 	p.Registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	p.register(p.Registry)
@@ -46,20 +52,22 @@ func New(build Build, ready func() error) *Process {
 
 // register adds the metrics of this package to a registry.
 func (p *Process) register(reg prometheus.Registerer) {
+	labels := prometheus.Labels{"command": p.command}
 	p.reconnects = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: namespace, Name: "reconnects_total", Help: "Times that a connection to NATS was lost and made anew.",
+		ConstLabels: labels,
 	})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "What this process was built from; always 1.",
 	}, []string{"version", "revision", "goversion"})
 	info.WithLabelValues(p.build.Version, p.build.Revision, p.build.Go).Set(1)
 	reg.MustRegister(info, p.reconnects,
-		flag("ready", "1 if this process can work, as /readyz says.", func() bool { return p.ready() == nil }),
-		flag("connected", "1 if this process has its connections to NATS.", p.connected))
+		flag("ready", labels, "1 if this process can work, as /readyz says.", func() bool { return p.ready() == nil }),
+		flag("connected", labels, "1 if this process has its connections to NATS.", p.connected))
 }
 
-func flag(name, help string, holds func() bool) prometheus.GaugeFunc {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, func() float64 {
+func flag(name string, labels prometheus.Labels, help string, holds func() bool) prometheus.GaugeFunc {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help, ConstLabels: labels}, func() float64 {
 		if holds() {
 			return 1
 		}

@@ -13,7 +13,7 @@ import (
 func TestProcessMetrics(t *testing.T) {
 	b := brokertest.Start(t, brokertest.Options{Bare: true})
 	ready := errors.New("starting")
-	p := New(Build{Version: "v1", Revision: "abc", Go: "go1"}, func() error { return ready })
+	p := New("serve", Build{Version: "v1", Revision: "abc", Go: "go1"}, func() error { return ready })
 	value := func(name string) float64 {
 		t.Helper()
 		families, err := p.Registry.Gather()

@@ -89,7 +89,7 @@ func kind(c prometheus.Collector) string {
 func TestMetrics(t *testing.T) {
 	const name, begin, end = "docs/operations.md", "<!-- metrics:begin -->\n", "<!-- metrics:end -->"
 	b := brokertest.Start(t, brokertest.Options{Memory: true, Callout: true, NoAuth: true})
-	process := monitor.New(monitor.Build{}, func() error { return nil })
+	process := monitor.New("serve", monitor.Build{}, func() error { return nil })
 	list := catalogue{process.Registry, map[string]string{}}
 	if _, err := router.New(router.Options{Conn: b.Router(t), Registerer: list}); err != nil {
 		t.Fatal(err)
