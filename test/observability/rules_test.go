@@ -5,6 +5,7 @@ package observability
 
 import (
 	"bytes"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
@@ -47,7 +49,8 @@ func promQL(tb testing.TB, expr string) parser.Expr {
 // stands for an old one.
 func ruleGroups(tb testing.TB) *rulefmt.RuleGroups {
 	tb.Helper()
-	groups, errs := rulefmt.ParseFile(filepath.Join(root, alertsFile), false, 0, parser.NewParser(parser.Options{}))
+	groups, errs := rulefmt.ParseFile(filepath.Join(root, alertsFile), false, model.LegacyValidation,
+		parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
 	if len(errs) > 0 {
 		tb.Fatal(errs)
 	}
@@ -69,7 +72,7 @@ func alerts(tb testing.TB) []rulefmt.Rule {
 // TestSameFiles: who takes the files without the chart gets the same.
 func TestSameFiles(t *testing.T) {
 	for chart, plain := range map[string]string{
-		alertsFile:                          "deploy/prometheus/alerts.yaml",
+		alertsFile:                           "deploy/prometheus/alerts.yaml",
 		"charts/router/files/dashboard.json": "deploy/grafana/dashboard.json",
 	} {
 		if !bytes.Equal(read(t, chart), read(t, plain)) {

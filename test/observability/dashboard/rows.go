@@ -21,13 +21,13 @@ func wrong() []panel {
 		{
 			title: "Workers ready", kind: stat, width: 3, colours: colours(red, from(1, orange), from(2, green)),
 			help:    "Workers that take messages. None: nothing is passed on. One: no spare.",
-			queries: []query{{`sum(voicerouter_ready{command="serve",NS})`, ""}},
+			queries: []query{{`sum(voicerouter_ready{command=~"serve|dev",NS})`, ""}},
 			alerts:  []string{"VoiceRouterNoReadyWorker", "VoiceRouterFewWorkers", "VoiceRouterNotReady"},
 		},
 		{
 			title: "Callouts ready", kind: stat, width: 3, colours: colours(red, from(1, orange), from(2, green)),
 			help:    "Auth callout services that decide who may connect. None: nobody new gets in. Empty in operator mode, which has no callout.",
-			queries: []query{{`sum(voicerouter_ready{command="auth",NS})`, ""}},
+			queries: []query{{`sum(voicerouter_ready{command=~"auth|dev",NS})`, ""}},
 			alerts:  []string{"VoiceRouterNoReadyCallout"},
 		},
 		{
@@ -166,7 +166,7 @@ func times() []panel {
 		},
 		{
 			title: "Where the time goes", kind: areas, unit: "s", width: 6,
-			help: "Mean time of a batch in each stage. commit is the server's: its disks and replicas. verify and sign are CPU.",
+			help: "Mean time of a batch in each stage. fetch is waiting in the stream, commit the server's disks and replicas, verify and sign are CPU.",
 			queries: []query{{
 				`sum by (stage) (rate(voicerouter_stage_seconds_sum{NS}[RATE])) / sum by (stage) (rate(voicerouter_stage_seconds_count{NS}[RATE]))`, "{{stage}}",
 			}},

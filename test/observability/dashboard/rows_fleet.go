@@ -53,7 +53,7 @@ func fleet() []panel {
 		},
 		{
 			title: "Time since last progress", kind: graph, unit: "s", width: 6, colours: colours(green, from(120, red)),
-			help:    "How long ago each worker settled a batch or saw that there is nothing to do.",
+			help:    "How long ago each worker settled a batch or saw that nothing waits. One of low priority may rest; harm is done when all do.",
 			queries: []query{{`time() - voicerouter_last_progress_timestamp_seconds{NS}`, "{{instance}}"}},
 			alerts:  []string{"VoiceRouterNoProgress"},
 		},
