@@ -31,7 +31,7 @@ func startLoad(t *testing.T, s *stack) *load {
 	caller, callee := l.client(t, operator), l.client(t, customer)
 	v := callee.Voice()
 	v.OnStart(func(_, cid, callID, _ string, _ any) {
-		if cid == "c1" { // nobody answers on c2
+		if cid != unanswered {
 			_ = errors.Join(v.Ringing(proxy, cid, callID), v.Accept(proxy, cid, callID, "answer", nil))
 		}
 	})
@@ -54,7 +54,7 @@ func startLoad(t *testing.T, s *stack) *load {
 
 func (l *load) client(t *testing.T, id string) *voice.Client {
 	t.Helper()
-	key, err := identity.ReadPrivateKey(filepath.Join(l.stack.dir, "people", id+".jwk"))
+	key, err := identity.ReadPrivateKey(filepath.Join(l.stack.dir, l.stack.people, id+".jwk"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func (l *load) connect(t *testing.T, id string, key identity.PrivateKey) *voice.
 	eventually(t, id+" connects", func() (err error) {
 		client, err = voice.Connect(t.Context(), voice.Options{
 			URL: "nats://127.0.0.1:" + l.stack.port, SelfID: id, SigningKey: key,
-			NKeyFile: filepath.Join(l.stack.dir, "people", id+".nk"),
+			NKeyFile: filepath.Join(l.stack.dir, l.stack.people, id+".nk"),
 			Logger:   slog.New(slog.DiscardHandler), SendTimeout: 3 * time.Second,
 		})
 		return err
@@ -82,13 +82,13 @@ func (l *load) connect(t *testing.T, id string, key identity.PrivateKey) *voice.
 	return client
 }
 
-// call makes calls that are answered. A candidate is sent before its start, so
-// that the router defers it.
+// call makes calls that are answered, below the limits of one caller. A candidate
+// is sent before its start, so that the router defers it.
 func call(ctx context.Context, v *voice.Voice, accepted <-chan string) {
-	for ctx.Err() == nil {
-		callID := voice.NewID()
-		_ = v.Candidate(proxy, "c1", callID, "early")
-		_ = v.Start(proxy, "c1", callID, "offer", nil)
+	for n := 0; ctx.Err() == nil; n++ {
+		cid, callID := talking[n%len(talking)], voice.NewID()
+		_ = v.Candidate(proxy, cid, callID, "early")
+		_ = v.Start(proxy, cid, callID, "offer", nil)
 		for waiting := true; waiting; {
 			select {
 			case answered := <-accepted:
@@ -99,18 +99,25 @@ func call(ctx context.Context, v *voice.Voice, accepted <-chan string) {
 				return
 			}
 		}
-		_ = errors.Join(v.Update(proxy, "c1", callID, "hold", nil), v.Stop(proxy, "c1", callID))
+		_ = v.Update(proxy, cid, callID, "hold", nil)
+		rest(ctx, 2*time.Second)
+		_ = v.Stop(proxy, cid, callID)
+	}
+}
+
+// rest waits, at most until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 
 // ring makes calls that nobody answers.
 func ring(ctx context.Context, v *voice.Voice) {
 	for ctx.Err() == nil {
-		_ = v.Start(proxy, "c2", voice.NewID(), "offer", nil)
-		select {
-		case <-ctx.Done():
-		case <-time.After(6 * time.Second): // longer than it rings
-		}
+		_ = v.Start(proxy, unanswered, voice.NewID(), "offer", nil)
+		rest(ctx, 6*time.Second) // longer than it rings
 	}
 }
 
@@ -124,12 +131,9 @@ func (l *load) offend(ctx context.Context, t *testing.T) {
 	}
 	v := l.connect(t, customer, key).Voice()
 	for ctx.Err() == nil {
-		_ = v.Send(ctx, signal.Message{Type: signal.Ringing, Recipient: identity.MustID(proxy), CID: "c1", CallID: "x"})
+		_ = v.Send(ctx, signal.Message{Type: signal.Ringing, Recipient: identity.MustID(proxy), CID: talking[0], CallID: "x"})
 		l.intrude(t)
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
+		rest(ctx, time.Second)
 	}
 }
 

@@ -20,20 +20,32 @@ const (
 	proxy    = "proxy"
 )
 
-// stack is a fleet as it is run in production, each part a process of its own:
-// nats-server, two workers, an auth callout service.
+// Conversations of the stack. A conversation takes 32 calls in ten minutes, so
+// that people who talk take turns on several.
+var talking, unanswered = []string{"c1", "c2", "c3", "c4"}, "c5"
+
+// stack is what people call through.
 type stack struct {
 	dir, bin, port string
+	admin, people  string // files of keys, relative to dir
+	targets        []string
 	nats           *process
-	workers        []string // where they serve metrics
-	callout        string
 }
 
-func startStack(t *testing.T) *stack {
+func newStack(t *testing.T) *stack {
 	t.Helper()
-	s := &stack{dir: t.TempDir(), port: freePort(t), callout: "127.0.0.1:" + freePort(t)}
+	s := &stack{dir: t.TempDir(), port: freePort(t)}
 	s.bin = filepath.Join(s.dir, "bin")
 	s.build(t, "router", "github.com/voicerouter/voicerouter/cmd/router")
+	return s
+}
+
+// startFleet runs what is run in production, each part a process of its own:
+// nats-server, two workers, an auth callout service.
+func startFleet(t *testing.T) *stack {
+	t.Helper()
+	s := newStack(t)
+	s.admin, s.people = "keys/admin.nk", "people"
 	s.build(t, "nats-server", "github.com/nats-io/nats-server/v2")
 	config := s.router(t, "provision", "--server-config", "--keys", "keys", "--store-dir", "data", "--host", "127.0.0.1", "--port", s.port)
 	if err := os.WriteFile(filepath.Join(s.dir, "nats-server.conf"), config, 0o600); err != nil {
@@ -43,20 +55,42 @@ func startStack(t *testing.T) *stack {
 	s.patiently(t, "provision")
 	s.router(t, "identity", "add", proxy, "--role", "app", "--generate", "--dir", "proxies")
 	for _, id := range []string{operator, customer} {
-		s.router(t, "identity", "add", id, "--generate", "--dir", "people")
+		s.router(t, "identity", "add", id, "--generate", "--dir", s.people)
 	}
-	s.start(t, "router auth", "ROUTER_NATS_NKEY_FILE=keys/auth.nk", "ROUTER_HTTP_ADDR="+s.callout,
+	s.start(t, "router auth", "ROUTER_NATS_NKEY_FILE=keys/auth.nk", "ROUTER_HTTP_ADDR="+s.target(t),
 		"ROUTER_AUTH_ISSUER_FILE=keys/callout-issuer.nk", "ROUTER_AUTH_XKEY_FILE=keys/callout-xkey.nk")
 	for range 2 {
-		addr := "127.0.0.1:" + freePort(t)
-		s.workers = append(s.workers, addr)
-		s.start(t, "router serve", "ROUTER_NATS_NKEY_FILE=keys/router.nk", "ROUTER_HTTP_ADDR="+addr,
+		s.start(t, "router serve", "ROUTER_NATS_NKEY_FILE=keys/router.nk", "ROUTER_HTTP_ADDR="+s.target(t),
 			"ROUTER_PROXY_KEYS=proxies", "ROUTER_RING_TIMEOUT=5s")
 	}
-	for _, cid := range []string{"c1", "c2"} {
+	s.converse(t)
+	return s
+}
+
+// startDev runs "router dev", which is all of that in one process.
+func startDev(t *testing.T) *stack {
+	t.Helper()
+	s := newStack(t)
+	s.admin, s.people = "dev/users/admin.nk", "dev/keys"
+	s.start(t, "router dev --dir dev --ring-timeout 5s --port "+s.port+" --http "+s.target(t))
+	s.converse(t)
+	return s
+}
+
+// target returns an address for the metrics of one process.
+func (s *stack) target(t *testing.T) string {
+	t.Helper()
+	addr := "127.0.0.1:" + freePort(t)
+	s.targets = append(s.targets, addr)
+	return addr
+}
+
+// converse creates the conversations.
+func (s *stack) converse(t *testing.T) {
+	t.Helper()
+	for _, cid := range append(talking, unanswered) {
 		s.patiently(t, "call", "create", "--cid", cid, "--proxy", proxy, "--operator", operator, "--customer", customer, "--no-setup")
 	}
-	return s
 }
 
 func (s *stack) build(t *testing.T, name, path string) {
@@ -73,7 +107,7 @@ func (s *stack) command(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), filepath.Join(s.bin, name), args...)
 	c.Dir = s.dir
-	c.Env = append(os.Environ(), "ROUTER_NATS_URL=nats://127.0.0.1:"+s.port, "ROUTER_NATS_NKEY_FILE=keys/admin.nk")
+	c.Env = append(os.Environ(), "ROUTER_NATS_URL=nats://127.0.0.1:"+s.port, "ROUTER_NATS_NKEY_FILE="+s.admin)
 	return c
 }
 
