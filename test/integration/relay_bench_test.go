@@ -84,6 +84,7 @@ func benchmarkRelay(b *testing.B, storage provision.Storage) {
 	drained(b, js)
 	b.StopTimer()
 	b.ReportMetric(float64(calls*len(flow))/time.Since(start).Seconds(), "msg/s")
+	reportStored(b, js, calls)
 	cancel()
 	if err := <-done; err != nil {
 		b.Fatal(err)
@@ -134,4 +135,16 @@ func drained(b *testing.B, js jetstream.JetStream) {
 		info, err := stream.Info(b.Context())
 		return err == nil && info.State.Msgs == 0
 	})
+}
+
+// reportStored says what one call leaves in the outbound stream.
+func reportStored(b *testing.B, js jetstream.JetStream, calls int) {
+	b.Helper()
+	stream, err := js.Stream(b.Context(), subjects.StreamOut)
+	if err != nil {
+		b.Fatal(err)
+	}
+	state := stream.CachedInfo().State
+	b.ReportMetric(float64(state.Bytes)/float64(calls), "stored-B/call")
+	b.ReportMetric(float64(state.Msgs)/float64(calls), "stored-msgs/call")
 }
