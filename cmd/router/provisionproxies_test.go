@@ -75,4 +75,8 @@ func TestAccountsOnlyIsAFragment(t *testing.T) {
 	if !strings.HasSuffix(part, accounts) {
 		t.Errorf("want the same accounts in both, got\n%s", part)
 	}
+	wantFailure(t, cli(t, "provision", "--server-config", "--accounts-only", "--keys", keys, "--port", "4223"), exitUsage,
+		"--accounts-only and --port cannot be used together")
+	wantFailure(t, cli(t, "provision", "--accounts-only"), exitUsage, "--accounts-only does nothing without --server-config")
+	wantFailure(t, cli(t, "provision", "--server-config", "--keys", keys, "--proxies", keys), exitUsage, "--server-config and --proxies")
 }
