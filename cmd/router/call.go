@@ -24,7 +24,7 @@ func newCallCommand() *cobra.Command {
 	c := group("call", "Create, show and end conversations",
 		"  router call create --cid c1 --proxy proxy --customer 1111111111 --operator 1112223334\n  router call timeline c1",
 		newCallCreateCommand(&t), newCallGetCommand(&t), newCallListCommand(&t), newCallEndCommand(&t), newCallTimelineCommand(&t),
-		newCallVerifyCommand(&t))
+		newCallVerifyCommand(&t), newCallTestCommand(&t))
 	c.Long = `Conversations are created, read and ended by the routers: these commands ask
 them. They need a running router and a credential that may ask (backend).`
 	t.flags(c.PersistentFlags())
@@ -33,31 +33,42 @@ them. They need a running router and a credential that may ask (backend).`
 
 // ask sends a request to a service of the routers and decodes the answer.
 func ask[Q, A any](cmd *cobra.Command, t *target, subject string, request Q) (answer A, err error) {
+	err = t.session(cmd, func(ctx context.Context, nc *nats.Conn) error {
+		answer, err = askOn[Q, A](ctx, nc, subject, request)
+		return err
+	})
+	return answer, err
+}
+
+// serviceError is a refusal by one of the routers' services.
+type serviceError struct{ code, text string }
+
+func (e *serviceError) Error() string { return e.code + ": " + e.text }
+
+// askOn is ask on a connection that exists.
+func askOn[Q, A any](ctx context.Context, nc *nats.Conn, subject string, request Q) (answer A, err error) {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return answer, usageError{err}
 	}
-	err = t.session(cmd, func(ctx context.Context, nc *nats.Conn) error {
-		var reply *nats.Msg
-		err := patiently(ctx, func() (err error) {
-			reply, err = nc.RequestWithContext(ctx, subject, body)
-			return err
-		})
-		switch {
-		case errors.Is(err, nats.ErrNoResponders):
-			return fmt.Errorf("%s: no router answers at %s: is one running, and is this credential one of its account?", subject, nc.ConnectedUrlRedacted())
-		case err != nil:
-			return fmt.Errorf("%s: %w", subject, err)
-		}
-		if text := reply.Header.Get(micro.ErrorHeader); text != "" {
-			return fmt.Errorf("%s: %s", reply.Header.Get(micro.ErrorCodeHeader), text)
-		}
-		if err := json.Unmarshal(reply.Data, &answer); err != nil {
-			return fmt.Errorf("%s: the answer cannot be read: %w", subject, err)
-		}
-		return nil
+	var reply *nats.Msg
+	err = patiently(ctx, func() (err error) {
+		reply, err = nc.RequestWithContext(ctx, subject, body)
+		return err
 	})
-	return answer, err
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return answer, fmt.Errorf("%s: %w: no router answers at %s: is one running, and is this credential one of its account?", subject, err, nc.ConnectedUrlRedacted())
+	case err != nil:
+		return answer, fmt.Errorf("%s: %w", subject, err)
+	}
+	if text := reply.Header.Get(micro.ErrorHeader); text != "" {
+		return answer, &serviceError{reply.Header.Get(micro.ErrorCodeHeader), text}
+	}
+	if err := json.Unmarshal(reply.Data, &answer); err != nil {
+		return answer, fmt.Errorf("%s: the answer cannot be read: %w", subject, err)
+	}
+	return answer, nil
 }
 
 // newConversation is what "call create" is to create.

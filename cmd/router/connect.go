@@ -173,7 +173,7 @@ func (t *target) session(cmd *cobra.Command, do func(context.Context, *nats.Conn
 }
 
 func (t *target) resolve() (string, []nats.Option, error) {
-	if t.named() == "" && t.context == "" && !t.tlsFirst && fromEnvironment() {
+	if t.fromEnvironment() {
 		cfg, err := loadConfig()
 		if err != nil {
 			return "", nil, err
@@ -181,6 +181,19 @@ func (t *target) resolve() (string, []nats.Option, error) {
 		opts, err := cfg.natsOptions()
 		return cfg.NATS.URL, opts, err
 	}
+	nctx, err := t.natsContext()
+	if err != nil {
+		return "", nil, err
+	}
+	opts, err := nctx.NATSOptions()
+	if err != nil {
+		return "", nil, usagef("NATS credentials: %w", err)
+	}
+	return nctx.ServerURL(), opts, nil
+}
+
+// natsContext is what the flags and a context of the nats command line tool say.
+func (t *target) natsContext() (*natscontext.Context, error) {
 	name := t.context
 	if name == "" && t.server == "" {
 		name = natscontext.SelectedContext()
@@ -190,7 +203,7 @@ func (t *target) resolve() (string, []nats.Option, error) {
 			continue
 		}
 		if err := identity.CheckKeyFile(file); err != nil {
-			return "", nil, usageError{err}
+			return nil, usageError{err}
 		}
 	}
 	with := []natscontext.Option{
@@ -202,20 +215,20 @@ func (t *target) resolve() (string, []nats.Option, error) {
 	}
 	nctx, err := natscontext.New(name, name != "", with...)
 	if err != nil {
-		return "", nil, usagef("NATS context %q: %w", name, err)
+		return nil, usagef("NATS context %q: %w", name, err)
 	}
-	opts, err := nctx.NATSOptions()
-	if err != nil {
-		return "", nil, usagef("NATS credentials: %w", err)
-	}
-	return nctx.ServerURL(), opts, nil
+	return nctx, nil
 }
 
 // named is what the flags say of server and credentials, "" if they say nothing.
 func (t *target) named() string { return t.server + t.creds + t.nkey + t.ca + t.cert + t.key }
 
-// fromEnvironment reports whether any of the variables ROUTER_NATS_* is set.
-func fromEnvironment() bool {
+// fromEnvironment reports whether the variables ROUTER_NATS_* count: one of them is
+// set, and no flag says otherwise.
+func (t *target) fromEnvironment() bool {
+	if t.named() != "" || t.context != "" || t.tlsFirst {
+		return false
+	}
 	for _, env := range os.Environ() {
 		if strings.HasPrefix(env, envPrefix+"_NATS_") {
 			return true

@@ -21,7 +21,7 @@ func newIdentityCommand() *cobra.Command {
 	var t target
 	c := group("identity", "Add, show and revoke identities",
 		"  router identity add 1112223334 --generate --dir keys\n  router identity list",
-		newIdentityAddCommand(&t), newIdentityListCommand(&t), newIdentityShowCommand(&t), newIdentityCredsCommand(&t), newIdentityRevokeCommand(&t))
+		newIdentityAddCommand(&t), newIdentityGenerateCommand(), newIdentityListCommand(&t), newIdentityShowCommand(&t), newIdentityCredsCommand(&t), newIdentityRevokeCommand(&t))
 	c.Long = "Identities live in the bucket " + subjects.BucketIdentities + `: a role, the public keys that verify
 their messages, and the public nkey that opens their NATS connection. These
 commands need a credential that may write that bucket (admin).`

@@ -19,6 +19,7 @@ import (
 type provisioning struct {
 	opts    provision.Options
 	storage string
+	proxies string
 	verify  bool
 
 	serverConfig, withIdentities bool
@@ -35,7 +36,8 @@ func newProvisionCommand() *cobra.Command {
 		Long: `Creates what is missing of the streams VOICE_IN and VOICE_OUT, their consumers
 and the buckets, and verifies what exists. What differs is reported, setting by
 setting, and changed only with --update. Running it again changes nothing. It
-needs a credential that may do everything in the account ROUTER (admin).
+needs a credential that may do everything in the account ROUTER (admin). With
+--proxies it also adds the identities of the proxies that a fleet serves.
 
 With --server-config it prints a nats-server configuration with the accounts and
 permissions that the router needs. Its keys are taken from --keys, and made there
@@ -50,6 +52,10 @@ the same --keys, another --server-name and the --route of the others. Streams of
 three replicas need three servers; --sync-always belongs to them where a message
 that was acknowledged must survive the death of all three at once.
 
+With --accounts-only it prints only accounts, permissions and the auth callout, to
+be included in a configuration that says the rest: that of the official nats Helm
+chart, for example.
+
 With --operator-config it is a configuration in operator mode: operator and
 accounts are JWTs, and users bring theirs. The users' credentials are written to
 --keys (router.creds, backend.creds, admin.creds, system.creds), together with
@@ -58,7 +64,7 @@ the signing keys for "router identity creds". The other flags are the same.`,
   router provision --server-config --keys keys --sync-always --server-name n1 --cluster-name voice \
       --route nats://n2:6222 --route nats://n3:6222 --cluster-cert n1.pem --cluster-key n1.key --cluster-ca ca.pem > n1.conf
   router provision --operator-config --keys keys --store-dir /data > nats-server.conf
-  router provision --nkey keys/admin.nk --replicas 3
+  router provision --nkey keys/admin.nk --replicas 3 --proxies proxies
   router provision --nkey keys/admin.nk --verify
   router provision --nkey keys/admin.nk --server-config --with-identities --keys keys --store-dir /data`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -88,10 +94,12 @@ func (p *provisioning) flags(f *pflag.FlagSet) {
 	f.DurationVar(&p.opts.MaxAge, "max-age", 0, "how long VOICE_OUT keeps messages (default ROUTER_STREAM_MAX_AGE, else 12h)")
 	f.DurationVar(&p.opts.MaxCallDuration, "max-call-duration", 0, "longest call (default ROUTER_MAX_CALL_DURATION, else 4h)")
 	f.BoolVar(&p.opts.Update, "update", false, "change settings that differ, where nothing stored is lost")
+	f.StringVar(&p.proxies, "proxies", "", "directory of signing keys (<selfid>.jwk): add the proxies that the directory of identities does not know")
 	f.BoolVar(&p.verify, "verify", false, "change nothing")
 	f.BoolVar(&p.serverConfig, "server-config", false, "print a nats-server configuration instead")
 	f.BoolVar(&p.operatorConfig, "operator-config", false, "print a nats-server configuration in operator mode instead")
 	f.StringVar(&p.keys, "keys", "", "with --server-config: directory of the users' nkey seeds")
+	f.BoolVar(&p.server.Fragment, "accounts-only", false, "with --server-config: leave out addresses, TLS and JetStream, for a configuration that includes this one")
 	f.BoolVar(&p.withIdentities, "with-identities", false, "with --server-config: include the identities of the directory")
 	f.StringVar(&p.server.StoreDir, "store-dir", "/data", "with --server-config: directory of JetStream on the server")
 	f.StringVar(&p.server.Host, "host", "0.0.0.0", "with --server-config: address to listen on")
@@ -151,14 +159,21 @@ func (p *provisioning) fromEnvironment(f *pflag.FlagSet) error {
 func (p *provisioning) run(cmd *cobra.Command, t *target) error {
 	return t.withJetStream(cmd, func(ctx context.Context, js jetstream.JetStream) error {
 		out := cmd.OutOrStdout()
+		var report provision.Report
 		if p.verify {
-			if err := provision.Verify(ctx, js, p.opts); err != nil {
-				return err
+			err := provision.Verify(ctx, js, p.opts)
+			if err == nil && p.proxies != "" {
+				err = proxyIdentities(ctx, js, p.proxies, true, &report)
 			}
-			_, err := fmt.Fprintln(out, "everything exists and is right")
+			if err == nil {
+				_, err = fmt.Fprintln(out, "everything exists and is right")
+			}
 			return err
 		}
 		report, err := provision.Ensure(ctx, js, p.opts)
+		if err == nil && p.proxies != "" {
+			err = proxyIdentities(ctx, js, p.proxies, false, &report)
+		}
 		printReport(out, "created", report.Created)
 		printReport(out, "updated", report.Updated)
 		printReport(out, "unchanged", report.Unchanged)

@@ -14,6 +14,10 @@ import (
 
 // Config is what a nats-server configuration of the router is made of.
 type Config struct {
+	// Fragment leaves out what a configuration that includes this one says by
+	// itself: name, addresses, TLS and JetStream. Accounts, permissions and the
+	// auth callout remain.
+	Fragment bool
 	// Name is the server's name; "" lets the server choose.
 	Name string
 	// Host is the address to listen on, default 127.0.0.1.
