@@ -75,10 +75,14 @@ var rules = map[string]rule{
 	// What a chaos run is made of: programs against a fleet, and the judge of what
 	// they left behind.
 	"test/chaos/history": {ours: []string{"signal", "call"}, others: []string{strict}},
-	"test/arch":          {},
-	"test/docs":          {},
-	"test/integration":   {},
-	"test/security":      {},
+	"test/chaos/checker": {
+		ours:   []string{"subjects", "identity", "signal", "call", "test/chaos/history"},
+		others: []string{natsGo, strict, "github.com/anishathalye/porcupine"},
+	},
+	"test/arch":        {},
+	"test/docs":        {},
+	"test/integration": {},
+	"test/security":    {},
 }
 
 // TestImports: every package has a rule and keeps it.

@@ -1,0 +1,243 @@
+package checker
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/voicerouter/voicerouter/call"
+	"github.com/voicerouter/voicerouter/signal"
+	"github.com/voicerouter/voicerouter/test/chaos/history"
+)
+
+// until is when every message up to the sequence of m is known to be acknowledged
+// by the routers.
+func (w *world) until(m *message) time.Time {
+	if m.seq > 0 {
+		// Floors only grow, but for a consumer that was made anew.
+		for i := range w.h.Floors {
+			if f := w.h.Floors[i]; f.Seq >= m.seq && !f.At.Before(m.At) {
+				return f.At
+			}
+		}
+	}
+	return w.opts.Now
+}
+
+// lostMessages finds messages that the broker acknowledged and that no record
+// shows, nobody answered, and no row of the tables lets pass in silence.
+func (w *world) lostMessages() {
+	for _, m := range w.messages {
+		if !m.acked || m.answered || len(m.versions) > 0 {
+			continue
+		}
+		if _, ok := w.silent(m); ok {
+			continue
+		}
+		w.report.add(Finding{
+			Kind: Lost, Rule: "acknowledged, and nothing came of it", CID: m.CID, CallID: m.CallID, Who: m.From, JTI: m.JTI, At: m.At,
+			Detail: fmt.Sprintf("%s, sequence %d in VOICE_IN; the record was %s", m.Type, m.seq, describe(m.line.last())),
+		})
+	}
+}
+
+// silent returns the row by which m rightly left no trace on a record that was in
+// force between its publication and the time by which it was handled.
+func (w *world) silent(m *message) (row string, ok bool) {
+	t := m.line
+	for i := range len(t.versions) + 1 {
+		if i < len(t.versions) && t.versions[i].at.Before(m.At.Add(-w.opts.Skew)) {
+			continue // this record was over when m was sent
+		}
+		if i > 0 && t.versions[i-1].at.After(m.handled.Add(w.opts.Skew)) {
+			break // and this one began when m had been handled
+		}
+		s := t.state(i)
+		if t.direct && i == 0 {
+			s = &call.State{Mode: call.Direct}
+		}
+		if row, ok := nothing(s, m, t.cid); ok {
+			return row, true
+		}
+	}
+	return "", false
+}
+
+func describe(s *call.State) string {
+	return fmt.Sprintf("%s %s %s", s.Phase, s.CallID, s.Reason)
+}
+
+// said is what a record obliges the routers to say: a type, to somebody, about a
+// call.
+type said struct {
+	to, cid, callID string
+	typ             signal.Type
+}
+
+// unsaid compares what transitions oblige the routers to say with what inboxes
+// hold. A transition without it is half a batch.
+func (w *world) unsaid() {
+	type count struct {
+		due, least, found int
+		at                time.Time
+	}
+	counts := map[said]*count{}
+	get := func(s said) *count {
+		if counts[s] == nil {
+			counts[s] = &count{}
+		}
+		return counts[s]
+	}
+	for _, t := range w.lines() {
+		for i := range t.versions {
+			w.untold(&t.versions[i])
+			for _, o := range obligations(t, i) {
+				c := get(o)
+				c.at = t.versions[i].at
+				if o.typ == signal.Stop || o.typ == signal.Error {
+					c.least = 1 // may be said again, to whoever asks
+				} else {
+					c.due++
+				}
+			}
+		}
+	}
+	for to, letters := range w.letters {
+		for _, l := range letters {
+			if w.conversations[l.cid].Mode != call.Direct {
+				get(said{to, l.cid, l.callID, l.typ}).found++
+			}
+		}
+	}
+	for s, c := range counts {
+		f := Finding{CID: s.cid, CallID: s.callID, Who: s.to, At: c.at}
+		switch {
+		case c.found < max(c.due, c.least):
+			f.Kind, f.Rule = Lost, "decided and not said"
+			f.Detail = fmt.Sprintf("%d of %d %s in the inbox", c.found, max(c.due, c.least), s.typ)
+		case c.found > c.due && counted(s.typ):
+			f.Kind, f.Rule = Duplicated, "said more often than decided"
+			f.Detail = fmt.Sprintf("%d %s in the inbox, %d decided", c.found, s.typ, c.due)
+		default:
+			continue
+		}
+		w.report.add(f)
+	}
+}
+
+// counted reports whether the obligations know every message of this type that
+// the routers may say.
+func counted(t signal.Type) bool {
+	switch t {
+	case signal.Start, signal.Ringing, signal.Accept, signal.Busy, signal.Candidate, signal.Update:
+		return true
+	default:
+		return false
+	}
+}
+
+// obligations lists what the i-th transition of t must have said.
+func obligations(t *timeline, i int) []said {
+	v, before := &t.versions[i], t.state(i)
+	s := v.s
+	if t.direct || s.Phase == call.None {
+		return nil
+	}
+	caller, callee := s.Caller.String(), s.Callee().String()
+	about := func(to string, typ signal.Type) said {
+		return said{to, t.cid, knownAs(t.cid, s.CallID, caller, to, s.MaskCallID), typ}
+	}
+	other := callee
+	if s.Last.From.String() == callee {
+		other = caller
+	}
+	switch ended := s.Phase == call.Ended && before.Phase != call.Ended; {
+	case s.Last.Code != "":
+		return refused(t, v)
+	case s.CallID != before.CallID || s.Caller != before.Caller:
+		return []said{about(callee, signal.Start)}
+	case ended && !fromMessage(s):
+		return []said{about(caller, signal.Stop), about(callee, signal.Stop)}
+	case ended:
+		return []said{about(other, signal.Type(s.Last.Type))} // stop or busy
+	case s.Phase == call.Active && before.Phase == call.Ringing:
+		return []said{about(caller, signal.Accept)}
+	case s.Phase == call.Ringing && s.RingingAt != before.RingingAt:
+		return []said{about(caller, signal.Ringing)}
+	case s.Last.Type == string(signal.Candidate), s.Last.Type == string(signal.Update):
+		// Of another call it can only be one that lost to glare: C3.
+		if s.Last.CallID == s.CallID && (s.Phase == call.Ringing || s.Phase == call.Active) {
+			return []said{about(other, signal.Type(s.Last.Type))}
+		}
+		return nil
+	default:
+		return nil
+	}
+}
+
+// refused is what is said with an error to whoever waits on a refused start or
+// accept, unless it speaks of the live call. The error itself is found by the jti
+// in it: see [message].answered.
+func refused(t *timeline, v *version) []said {
+	m, s := v.by, v.s
+	if m == nil || m.Type != signal.Start && m.Type != signal.Accept {
+		return nil
+	}
+	live := s.Phase == call.Ringing || s.Phase == call.Active
+	if live && m.CallID == knownAs(t.cid, s.CallID, s.Caller.String(), m.From, s.MaskCallID) {
+		return nil
+	}
+	return []said{{m.From, t.cid, m.CallID, signal.Stop}}
+}
+
+// untold finds messages that a record shows as refused and nobody told their
+// sender of.
+func (w *world) untold(v *version) {
+	if m := v.by; m != nil && v.s.Last.Code != "" && !m.answered {
+		w.report.add(Finding{
+			Kind: Lost, Rule: "refused and not said", CID: m.CID, CallID: m.CallID, Who: m.From, JTI: m.JTI, At: v.at,
+			Detail: fmt.Sprintf("%s, code %s", m.Type, v.s.Last.Code),
+		})
+	}
+}
+
+// unheard finds messages in inboxes that a process did not hear although it lived
+// from before they were stored to the end of the run. Of an app, one process has
+// to.
+func (w *world) unheard() {
+	for to, letters := range w.letters {
+		for _, l := range letters {
+			heard, owed := 0, []*history.Process{}
+			for _, p := range w.devices[to] {
+				if len(w.heard[heardBy{p.ID, l.from, l.jti}]) > 0 {
+					heard++
+				} else if p.Ended.IsZero() && !p.Began.After(l.at) && !w.spared(p, l) {
+					owed = append(owed, p)
+				}
+			}
+			for _, p := range owed {
+				if p.App && heard > 0 {
+					continue
+				}
+				w.report.add(Finding{
+					Kind: Lost, Rule: "stored and not heard", CID: l.cid, CallID: l.callID, Who: p.ID, JTI: l.jti, At: l.at,
+					Detail: fmt.Sprintf("%s %s, sequence %d in VOICE_OUT", l.typ, l.reason, l.seq),
+				})
+			}
+		}
+	}
+}
+
+// spared reports whether p rightly did not hear l: it is about what this device
+// did itself, or about a call that was over when the process began.
+func (w *world) spared(p *history.Process, l letter) bool {
+	if l.typ == signal.Stop && l.party != "" && l.party == p.Party {
+		return true
+	}
+	if !l.at.Before(w.warm(p)) {
+		return false
+	}
+	return slices.ContainsFunc(w.letters[l.to], func(end letter) bool {
+		return end.cid == l.cid && end.callID == l.callID && (end.typ == signal.Stop || end.typ == signal.Busy)
+	})
+}
