@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/signal"
 	"github.com/voicerouter/voicerouter/subjects"
 )
 
@@ -43,6 +44,9 @@ type Options struct {
 	// for which there is no handler; nothing of peer_info or data is ever logged.
 	// Default: slog.Default().
 	Logger *slog.Logger
+	// Stored is called, before the send returns, with every message that the broker
+	// has stored and where it stands in the stream VOICE_IN. Default: nil.
+	Stored func(m signal.Message, receipt Receipt)
 	// Lifetime of sent messages: exp is iat and this, at most 24 hours. Default 5
 	// minutes.
 	Lifetime time.Duration

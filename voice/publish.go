@@ -37,37 +37,48 @@ func fits(msg *nats.Msg) error {
 	return nil
 }
 
+// Receipt is the broker's answer to a message that it has stored.
+type Receipt struct {
+	// Seq is the sequence of the message in the stream VOICE_IN.
+	Seq uint64
+	// Duplicate says that it had been stored before: see [Voice.Send].
+	Duplicate bool
+}
+
 // publish has the broker store msg. It repeats attempts that may help: a message
 // that is stored twice has the same jti and counts once.
-func (c *Client) publish(ctx context.Context, msg *nats.Msg) error {
+func (c *Client) publish(ctx context.Context, msg *nats.Msg) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.SendTimeout)
 	defer cancel()
 	unknown := false
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		err := c.attempt(ctx, msg)
-		if err == nil || final(err) {
-			return err
+		receipt, err := c.attempt(ctx, msg)
+		if err == nil {
+			return receipt, nil
 		}
-		unknown = unknown || errors.Is(err, ErrTimeout)
-		select {
-		case <-time.After(pause):
-			continue
-		case <-c.closed:
-			err = ErrClosed
-		case <-ctx.Done():
+		if !final(err) {
+			unknown = unknown || errors.Is(err, ErrTimeout)
+			select {
+			case <-time.After(pause):
+				continue
+			case <-c.closed:
+				err = ErrClosed
+			case <-ctx.Done():
+			}
 		}
 		if unknown && !errors.Is(err, ErrTimeout) {
-			return fmt.Errorf("%w: %w", ErrTimeout, err)
+			// An attempt before this one may have been stored.
+			return Receipt{}, fmt.Errorf("%w: %w", ErrTimeout, err)
 		}
-		return err
+		return Receipt{}, err
 	}
 }
 
 // attempt sends msg once and reads the broker's answer.
-func (c *Client) attempt(ctx context.Context, msg *nats.Msg) error {
+func (c *Client) attempt(ctx context.Context, msg *nats.Msg) (Receipt, error) {
 	select {
 	case <-c.closed:
-		return ErrClosed
+		return Receipt{}, ErrClosed
 	default:
 	}
 	try, cancel := context.WithTimeout(ctx, tryFor)
@@ -76,6 +87,11 @@ func (c *Client) attempt(ctx context.Context, msg *nats.Msg) error {
 	if err == nil {
 		return stored(reply.Data)
 	}
+	return Receipt{}, c.failure(msg, err)
+}
+
+// failure says what it means that an attempt had no answer.
+func (c *Client) failure(msg *nats.Msg, err error) error {
 	if _, denied := c.denied.LoadAndDelete(msg.Subject); denied {
 		return fmt.Errorf("%w: subject %s", ErrNotPermitted, msg.Subject)
 	}
@@ -103,6 +119,7 @@ func final(err error) bool {
 type pubAck struct {
 	Stream string `json:"stream"`
 	Seq    uint64 `json:"seq"`
+	Again  bool   `json:"duplicate"`
 	Error  *struct {
 		Code        int    `json:"code"`
 		ErrCode     int    `json:"err_code"`
@@ -117,20 +134,20 @@ const (
 	perSubject  = "per subject"
 )
 
-// stored returns nil if ack says that the message is in the stream.
-func stored(ack []byte) error {
+// stored returns the receipt if ack says that the message is in the stream.
+func stored(ack []byte) (Receipt, error) {
 	var a pubAck
 	if err := json.Unmarshal(ack, &a); err != nil {
-		return fmt.Errorf("%w: its answer is not a PubAck of %d bytes", ErrTimeout, len(ack))
+		return Receipt{}, fmt.Errorf("%w: its answer is not a PubAck of %d bytes", ErrTimeout, len(ack))
 	}
 	switch {
 	case a.Error == nil && a.Stream != "" && a.Seq > 0:
-		return nil
+		return Receipt{a.Seq, a.Again}, nil
 	case a.Error == nil:
-		return fmt.Errorf("%w: its PubAck names no stream", ErrTimeout)
+		return Receipt{}, fmt.Errorf("%w: its PubAck names no stream", ErrTimeout)
 	case a.Error.ErrCode == storeFailed && strings.Contains(a.Error.Description, perSubject):
-		return ErrBacklogFull
+		return Receipt{}, ErrBacklogFull
 	default:
-		return &BrokerError{Code: a.Error.Code, ErrCode: a.Error.ErrCode, Description: a.Error.Description}
+		return Receipt{}, &BrokerError{Code: a.Error.Code, ErrCode: a.Error.ErrCode, Description: a.Error.Description}
 	}
 }

@@ -3,6 +3,7 @@ package voice
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -24,7 +25,10 @@ func TestStored(t *testing.T) {
 		"duplicate members": {`{"stream":"VOICE_IN","seq":7,"seq":0}`, ErrTimeout, false},
 	}
 	for name, test := range tests {
-		err := stored([]byte(test.ack))
+		receipt, err := stored([]byte(test.ack))
+		if stored := receipt.Seq > 0; stored != (err == nil) || receipt.Duplicate != strings.Contains(test.ack, "duplicate\"") {
+			t.Errorf("%s: got receipt %+v", name, receipt)
+		}
 		if !errors.Is(err, test.is) || test.is == nil && err != nil {
 			t.Errorf("%s: got %v, want %v", name, err, test.is)
 		}

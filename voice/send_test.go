@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -112,12 +113,18 @@ func TestSendsAreStoredSignedAndNamed(t *testing.T) {
 func TestSameJTIIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	r := newRelay(t)
-	v := connect(t, r.options(operator)).Voice()
+	options := r.options(operator)
+	var receipts []voice.Receipt
+	options.Stored = func(_ signal.Message, receipt voice.Receipt) { receipts = append(receipts, receipt) }
+	v := connect(t, options).Voice()
 	m := message(signal.Stop, proxy, "cid", "c1")
 	for range 3 {
 		if err := v.Send(t.Context(), m); err != nil {
 			t.Fatalf("send: %v", err)
 		}
+	}
+	if want := []voice.Receipt{{Seq: 1}, {Seq: 1, Duplicate: true}, {Seq: 1, Duplicate: true}}; !slices.Equal(receipts, want) {
+		t.Errorf("got receipts %+v, want %+v", receipts, want)
 	}
 	if got := len(inStream(t, r.broker)); got != 1 {
 		t.Errorf("got %d messages in the stream, want 1", got)
@@ -210,6 +217,38 @@ func TestBacklogFull(t *testing.T) {
 	}
 	if err := v.Busy(proxy, "cid", "c1"); err != nil {
 		t.Errorf("busy, another subject: %v", err)
+	}
+}
+
+// TestRefusedAfterNoAnswer: an attempt that nobody answered may have been stored,
+// whatever becomes of the next one.
+func TestRefusedAfterNoAnswer(t *testing.T) {
+	t.Parallel()
+	r := newRelay(t)
+	js := brokertest.JetStream(t, r.broker.Admin(t))
+	stream, err := js.Stream(t.Context(), subjects.StreamIn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	config.MaxMsgsPerSubject = 1
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	var line cable
+	options := r.options(operator)
+	options.NATSOptions = append(options.NATSOptions, dialer(&line))
+	v := connect(t, options).Voice()
+	if err := v.Stop(proxy, "cid", "c1"); err != nil {
+		t.Fatalf("stop: %v", err)
+	}
+	line.set(true)
+	result := make(chan error, 1)
+	go func() { result <- v.Stop(proxy, "cid", "c2") }()
+	timer := time.AfterFunc(2500*time.Millisecond, func() { line.set(false) }) // an attempt takes 2 s
+	defer timer.Stop()
+	if err := <-result; !errors.Is(err, voice.ErrTimeout) || !errors.Is(err, voice.ErrBacklogFull) {
+		t.Errorf("got %v, want ErrTimeout and ErrBacklogFull", err)
 	}
 }
 

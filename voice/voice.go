@@ -102,7 +102,8 @@ func (v *Voice) send(typ signal.Type, recipient string, m signal.Message, data i
 // An attempt that the broker does not answer is repeated with the same JTI until
 // ctx or Options.SendTimeout ends. Errors: *[signal.Refusal] for what the
 // protocol does not allow, else one that wraps [ErrTimeout], [ErrNoRouter],
-// [ErrNotPermitted], [ErrBacklogFull], [ErrRefused] or [ErrClosed].
+// [ErrNotPermitted], [ErrBacklogFull], [ErrRefused] or [ErrClosed]. If one attempt
+// was not answered and a later one refused, it wraps [ErrTimeout] as well.
 func (v *Voice) Send(ctx context.Context, m signal.Message) (err error) {
 	c := v.c
 	m.Issuer = c.self
@@ -128,7 +129,11 @@ func (v *Voice) Send(ctx context.Context, m signal.Message) (err error) {
 		return err
 	}
 	c.mine.add(callID{m.CID, m.CallID}) // before its answer can arrive
-	return c.publish(ctx, msg)
+	receipt, err := c.publish(ctx, msg)
+	if err == nil && c.opts.Stored != nil {
+		c.opts.Stored(m, receipt)
+	}
+	return err
 }
 
 // object encodes data, which must be a JSON object or null.

@@ -15,7 +15,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/internal/broker"
+	"github.com/voicerouter/voicerouter/internal/provision"
 	"github.com/voicerouter/voicerouter/subjects"
 )
 
@@ -163,6 +165,9 @@ func (c *Cluster) provision(ctx context.Context) error {
 		value, err := i.Record.Encode()
 		if err == nil {
 			_, err = kv.Put(ctx, name, value)
+		}
+		if err == nil && i.Record.Role == identity.RoleApp {
+			err = provision.EnsureApp(ctx, js, i.ID)
 		}
 		if err != nil {
 			return fmt.Errorf("cluster: identity %s: %w", name, err)

@@ -121,6 +121,18 @@ func (h *harness) settle() {
 	h.must(cluster.Wait(within(h.t, time.Minute), "settled", h.Settled))
 }
 
+// leader waits until a server other than this one leads.
+func (h *harness) leader(stream, consumer string, other *cluster.Server) (now *cluster.Server) {
+	h.t.Helper()
+	h.must(cluster.Wait(within(h.t, time.Minute), "a leader of "+stream+" "+consumer, func(ctx context.Context) (err error) {
+		if now, err = h.Leader(ctx, stream, consumer); err == nil && now == other {
+			err = errors.New("still " + now.Name)
+		}
+		return err
+	}))
+	return now
+}
+
 // TestFaults does everything to one cluster that can be done to it, and looks
 // each time whether it took effect and was mended.
 func TestFaults(t *testing.T) {
@@ -129,13 +141,10 @@ func TestFaults(t *testing.T) {
 
 	t.Run("a server dies and comes back", func(t *testing.T) {
 		h.t = t
-		s, err := h.Leader(t.Context(), subjects.StreamOut, "")
-		h.must(err)
+		s := h.leader(subjects.StreamOut, "", nil)
 		h.must(s.Kill())
 		h.must(cluster.Wait(within(t, time.Minute), "two of three take a write", h.write))
-		if now, err := h.Leader(t.Context(), subjects.StreamOut, ""); err != nil || now == s {
-			t.Errorf("want another leader than %s, got %v, error %v", s.Name, now, err)
-		}
+		h.leader(subjects.StreamOut, "", s)
 		h.must(s.Start(within(t, time.Minute)))
 		h.settle()
 		if got, want := h.faults.of(cluster.ServerKill), s.Name+" "+s.Name+"!"; got != want {
@@ -145,16 +154,9 @@ func TestFaults(t *testing.T) {
 	t.Run("a leader steps down", func(t *testing.T) {
 		h.t = t
 		for _, consumer := range []string{"", subjects.ConsumerRouter} {
-			before, err := h.Leader(t.Context(), subjects.StreamIn, consumer)
-			h.must(err)
+			before := h.leader(subjects.StreamIn, consumer, nil)
 			h.must(h.StepDown(t.Context(), subjects.StreamIn, consumer))
-			h.must(cluster.Wait(within(t, time.Minute), "another leader", func(ctx context.Context) error {
-				now, err := h.Leader(ctx, subjects.StreamIn, consumer)
-				if err == nil && now == before {
-					err = errors.New("still " + now.Name)
-				}
-				return err
-			}))
+			h.leader(subjects.StreamIn, consumer, before)
 		}
 		h.must(h.StepDownMeta(t.Context()))
 		h.settle()

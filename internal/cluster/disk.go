@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/voicerouter/voicerouter/internal/broker"
+	"github.com/voicerouter/voicerouter/subjects"
 )
 
 // How a disk is filled: a stream of its own takes the room that is left.
@@ -23,23 +24,43 @@ const (
 func (c *Cluster) FillDisks(ctx context.Context) error {
 	c.note(DiskFull, "all servers", false, "")
 	return c.withJetStream(func(js jetstream.JetStream) error {
-		_, err := js.CreateStream(ctx, jetstream.StreamConfig{
-			Name: filler, Subjects: []string{"filler"}, Replicas: min(len(c.servers), 3), Storage: jetstream.FileStorage,
+		err := Wait(ctx, "filler created", func(ctx context.Context) error {
+			_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+				Name: filler, Subjects: []string{"filler"}, Replicas: min(len(c.servers), 3), Storage: jetstream.FileStorage,
+			})
+			return err
 		})
 		if err != nil {
-			return fmt.Errorf("cluster: fill disks: %w", err)
+			return err
 		}
-		chunk := make([]byte, fillerChunk)
-		for {
-			_, err := js.Publish(ctx, "filler", chunk)
-			if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == insufficientResources {
-				return nil
-			}
-			if err != nil && ctx.Err() != nil {
-				return fmt.Errorf("cluster: fill disks: %w", err)
-			}
-		}
+		return Wait(ctx, "disks full", func(ctx context.Context) error { return c.fill(ctx, js) })
 	})
+}
+
+// fill writes until the leader of the filler refuses. It is a server's own store
+// that counts: a leader that is full hands over to one that is not.
+func (c *Cluster) fill(ctx context.Context, js jetstream.JetStream) error {
+	chunk := make([]byte, fillerChunk)
+	for {
+		_, err := js.Publish(ctx, "filler", chunk)
+		if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.ErrorCode == insufficientResources {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, s := range c.servers {
+		usage, err := s.Usage(ctx)
+		if err != nil {
+			return err
+		}
+		if int64(usage.Store) <= s.disk() {
+			_, _ = js.Conn().RequestWithContext(ctx, subjects.RequestStepDown(filler), nil)
+			return fmt.Errorf("cluster: %s stores %d bytes of %d", s.Name, usage.Store, s.disk())
+		}
+	}
+	return nil
 }
 
 // insufficientResources is what JetStream answers when max_file_store is reached.

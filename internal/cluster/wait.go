@@ -13,13 +13,19 @@ import (
 // often is the pause between two looks at something that is awaited.
 const often = 50 * time.Millisecond
 
+// oneLook bounds a look: whoever is asked may have died with the question, and
+// never answers.
+const oneLook = 3 * time.Second
+
 // Wait looks at a condition until it holds: until holds returns nil, or ctx
 // ends, which is an error that says what did not come true and why.
 func Wait(ctx context.Context, what string, holds func(context.Context) error) error {
 	tick := time.NewTicker(often)
 	defer tick.Stop()
 	for {
-		err := holds(ctx)
+		look, cancel := context.WithTimeout(ctx, oneLook)
+		err := holds(look)
+		cancel()
 		if err == nil {
 			return nil
 		}
@@ -56,7 +62,7 @@ func (p *process) await(ctx context.Context, what string, holds func(context.Con
 
 // get makes a request to a process of the cluster and reads a good answer.
 func get(ctx context.Context, url string, read func(*http.Response) error) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // of one that is stopped
+	ctx, cancel := context.WithTimeout(ctx, oneLook) // of one that is stopped
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -64,7 +64,7 @@ var rules = map[string]rule{
 	"internal/broker/brokertest": {ours: []string{"subjects", "identity", "auth", "internal/broker", "internal/provision"}, others: []string{natsGo, nkeys}},
 	// A fleet of processes, and what breaks it.
 	"internal/cluster": {
-		ours:   []string{"subjects", "identity", "auth", "internal/broker"},
+		ours:   []string{"subjects", "identity", "auth", "internal/broker", "internal/provision"},
 		others: []string{natsGo, nkeys, strict, toxi, "github.com/rs/zerolog"},
 	},
 	"internal/cluster/clustertest": {ours: []string{"internal/cluster"}},
