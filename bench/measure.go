@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -304,6 +305,20 @@ func (s *set) drain(ctx context.Context, n int) (throughput, error) {
 	after, err := s.mallocs()
 	if err != nil {
 		return throughput{}, err
+	}
+	if os.Getenv("BENCH_DEBUG") != "" && s.relay == "" {
+		for _, m := range []string{"batch_messages_sum", "batch_messages_count", "stage_seconds_sum", "stage_seconds_count", "conflicts_total", "redecided_total", "leader_reads_total", "postponed_total"} {
+			for _, l := range []string{"verify", "load", "decide", "sign", "commit"} {
+				if !strings.HasPrefix(m, "stage") {
+					l = ""
+				}
+				v, _ := s.workers[0].metric("voicerouter_"+m, l)
+				fmt.Fprintf(os.Stderr, "%s %s %.3f\n", m, l, v)
+				if l == "" {
+					break
+				}
+			}
+		}
 	}
 	return throughput{
 		PerSecond: done / to.at.Sub(from.at).Seconds(),

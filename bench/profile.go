@@ -57,7 +57,7 @@ func profiled(url, keys, httpAddr string) error {
 // profiles takes processor profiles of a worker and of the server while a backlog
 // is drained.
 func (b bench) profiles(ctx context.Context) error {
-	v := variant{name: "profile", storage: storageF, replicas: 1, signatures: "required", script: whole, messages: 60000, profile: true}
+	v := variant{name: "profile", storage: storageF, replicas: 1, signatures: "required", script: whole, messages: 100000, profile: true}
 	s, err := newSet(ctx, b.dir, b.programs, v)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (b bench) profiles(ctx context.Context) error {
 	return nil
 }
 
-const profileSeconds = 3
+const profileSeconds = 6
 
 func (b bench) profile(name, addr string) error {
 	resp, err := http.Get(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", addr, profileSeconds))
