@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto/ed25519"
 
 	"github.com/voicerouter/voicerouter/internal/plainjson"
@@ -26,7 +27,7 @@ func plainMembers(data []byte) (m members, ok bool) {
 		if member == nil || *member != nil {
 			return m, false // unknown, or there twice
 		}
-		*member = r.Raw()
+		*member = r.Token() // base64url, as who decodes it makes sure
 	}
 	return m, r.OK() && m.payload != nil && m.protected != nil && m.signature != nil
 }
@@ -62,21 +63,19 @@ func plainEnvelope(data []byte) (e Envelope, ok bool) {
 		return e, false
 	}
 	var text [maxPlainHeader]byte
-	n, err := b64.Decode(text[:], m.protected)
-	if err != nil {
+	n, ok := decodePlain(text[:], m.protected)
+	if !ok {
 		return e, false
 	}
 	h, ok := plainHeader(text[:n])
 	if !ok || h.check() != nil {
 		return e, false
 	}
-	if n, err = b64.Decode(e.signature[:], m.signature); err != nil || n != len(e.signature) {
+	if n, ok = decodePlain(e.signature[:], m.signature); !ok || n != len(e.signature) {
 		return e, false
 	}
-	// No member contains a line break, which the decoder would skip: in JSON it
-	// takes an escape.
 	e.Payload = make([]byte, b64.DecodedLen(len(m.payload)))
-	if n, err = b64.Decode(e.Payload, m.payload); err != nil {
+	if n, ok = decodePlain(e.Payload, m.payload); !ok {
 		return e, false
 	}
 	e.KID, e.Payload, e.protected, e.payload = h.KID, e.Payload[:n], m.protected, m.payload
@@ -86,3 +85,12 @@ func plainEnvelope(data []byte) (e Envelope, ok bool) {
 // maxPlainHeader bounds the protected headers that plainEnvelope decodes, in
 // characters of base64url.
 const maxPlainHeader = 192
+
+// decodePlain is decode64 into out. The decoder would skip line breaks.
+func decodePlain(out, text []byte) (n int, ok bool) {
+	if bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
+		return 0, false
+	}
+	n, err := b64.Decode(out, text)
+	return n, err == nil
+}

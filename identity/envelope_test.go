@@ -17,6 +17,7 @@ func FuzzPlainEnvelope(f *testing.F) {
 		good, other, string(Unsigned([]byte("x"))),
 		strings.Replace(good, `","protected"`, `=","protected"`, 1),
 		strings.Replace(good, `","protected"`, `\n","protected"`, 1),
+		strings.Replace(good, `","protected"`, "\n"+`","protected"`, 1),
 		strings.Replace(good, `{"payload"`, `{"payload":"","payload"`, 1),
 		strings.Replace(good, `{"payload"`, `{"header":"","payload"`, 1),
 		strings.Replace(good, protectedOne, b64.EncodeToString([]byte(`{"alg":"EdDSA","kid":"1","typ":"jwt"}`)), 1),

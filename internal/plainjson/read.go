@@ -68,6 +68,24 @@ func (r *Reader) Raw() []byte {
 	return content
 }
 
+// Token returns what stands between a quote and the next one. It looks at nothing in
+// between: it is for a string of which its user accepts no control character and no
+// backslash. It shares memory with the text.
+func (r *Reader) Token() []byte {
+	r.expect('"')
+	if r.bad {
+		return nil
+	}
+	n := bytes.IndexByte(r.text[r.at:], '"')
+	if n < 0 {
+		r.bad = true
+		return nil
+	}
+	start := r.at
+	r.at += n + 1
+	return r.text[start : start+n]
+}
+
 // String returns a string of its own memory.
 func (r *Reader) String() string {
 	content, escaped := r.content()
