@@ -39,6 +39,7 @@ type config struct {
 		RefusalDelay time.Duration `split_words:"true" default:"100ms" desc:"router auth: how long after a request it is refused, for whatever reason, 0s to 1s"`
 	}
 	ProxyKeys       string        `split_words:"true" desc:"Directory of signing keys: <selfid>.jwk for every proxy that the fleet serves, router.jwk for the fleet itself"`
+	Signatures      string        `default:"required" desc:"required: every message is verified and signed. off: none is, for closed networks (docs/security.md, Without signatures)"`
 	HTTPAddr        string        `split_words:"true" default:":9090" desc:"Address of /metrics, /livez, /readyz and /version"`
 	LogLevel        slog.Level    `split_words:"true" default:"info" desc:"debug, info, warn or error"`
 	LogFormat       string        `split_words:"true" default:"text" desc:"text or json"`
