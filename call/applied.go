@@ -83,15 +83,9 @@ func (s *State) mark(m Mark, floor uint64, p Policy) bool {
 
 var errMark = errors.New("applied: want hash.sequence.milliseconds")
 
-// MarshalJSONTo implements json.MarshalerTo: a string of hash, sequence and Unix
-// time in milliseconds, the numbers in base 36, separated by dots. It is written
-// into the encoder's own buffer because every message writes all marks.
+// MarshalJSONTo implements json.MarshalerTo; see appendJSON.
 func (m Mark) MarshalJSONTo(enc *jsontext.Encoder) error {
-	b := append(enc.AvailableBuffer(), '"')
-	b = append(b, m.Hash...)
-	b = strconv.AppendUint(append(b, '.'), m.Seq, 36)
-	b = strconv.AppendInt(append(b, '.'), m.At.UnixMilli(), 36)
-	return enc.WriteValue(append(b, '"'))
+	return enc.WriteValue(m.appendJSON(enc.AvailableBuffer()))
 }
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
@@ -108,13 +102,4 @@ func (m *Mark) UnmarshalText(text []byte) error {
 	}
 	*m = Mark{Hash: hash, Seq: sequence, At: time.UnixMilli(millis).UTC()}
 	return nil
-}
-
-// validHash reports whether h is what hashOf returns.
-func validHash(h string) bool {
-	if len(h) != base64.RawURLEncoding.EncodedLen(hashBytes) {
-		return false
-	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(h)
-	return err == nil && len(raw) == hashBytes
 }

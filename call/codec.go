@@ -48,7 +48,7 @@ func (s *State) Encode() ([]byte, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(s)
+	b, err := s.appendJSON(make([]byte, 0, recordRoom+32*len(s.Applied)+128*len(s.Past)))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrState, jsonFault(err))
 	}

@@ -1,14 +1,17 @@
 package call
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/signal"
 )
 
@@ -255,6 +258,9 @@ func FuzzDecodeState(f *testing.F) {
 		if err != nil {
 			t.Fatalf("decoded, does not encode: %v", err)
 		}
+		if want, err := json.Marshal(&s); err != nil || string(want) != string(b) {
+			t.Fatalf("encoded as %s, the full encoder writes %s, %v", b, want, err)
+		}
 		again, err := DecodeState(b)
 		if err != nil {
 			t.Fatalf("encoded, does not decode: %v\n%s", err, b)
@@ -289,4 +295,30 @@ func FuzzDecodeRoute(f *testing.F) {
 			t.Fatalf("decode(encode(r)) is not r:\n%s", diff)
 		}
 	})
+}
+
+// FuzzValidHash: the hashes of marks are those that the strict decoder reads.
+func FuzzValidHash(f *testing.F) {
+	f.Add(hashOf(identity.MustID("a"), "j"))
+	f.Add("AAAAAAAAAAB")
+	f.Add("AAAAAAAAA\nA")
+	f.Fuzz(func(t *testing.T, h string) {
+		raw, err := base64.RawURLEncoding.Strict().DecodeString(h)
+		want := err == nil && len(raw) == hashBytes && base64.RawURLEncoding.EncodeToString(raw) == h
+		if got := validHash(h); got != want {
+			t.Errorf("%q: valid %v, the decoder says %v", h, got, want)
+		}
+	})
+}
+
+// TestRecordAllocs: a record is encoded into one buffer.
+func TestRecordAllocs(t *testing.T) {
+	s := goodState(t)
+	if got := testing.AllocsPerRun(200, func() {
+		if _, err := s.Encode(); err != nil {
+			t.Fatal(err)
+		}
+	}); got > 3 {
+		t.Errorf("%.0f allocations, want at most 3", got)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -36,8 +37,8 @@ type Envelope struct {
 	// Payload holds the decoded bytes of the payload member.
 	Payload []byte
 
-	signed    []byte // protected + "." + payload (RFC 7515 section 5.2)
-	signature []byte
+	protected, payload []byte // the members as they stand in the text
+	signature          [ed25519.SignatureSize]byte
 }
 
 // flattened tells members that are missing or null from empty ones.
@@ -58,14 +59,20 @@ type header struct {
 var strict = json.JoinOptions(json.RejectUnknownMembers(true), jsontext.AllowDuplicateNames(false))
 
 // ParseEnvelope parses a JWS in flattened JSON serialization (RFC 7515 section
-// 7.2.2). Its errors wrap [ErrEnvelope], [ErrHeader] or [ErrAlgorithm].
+// 7.2.2). Its errors wrap [ErrEnvelope], [ErrHeader] or [ErrAlgorithm]. The
+// envelope shares memory with data.
 func ParseEnvelope(data []byte) (Envelope, error) {
-	var raw flattened
-	if err := json.Unmarshal(data, &raw, strict); err != nil {
-		return Envelope{}, fmt.Errorf("%w: %s", ErrEnvelope, jsonFault(err))
+	if e, ok := plainEnvelope(data); ok {
+		return e, nil
 	}
-	if raw.Payload == nil || raw.Protected == nil || raw.Signature == nil {
-		return Envelope{}, fmt.Errorf("%w: want the members payload, protected and signature", ErrEnvelope)
+	return parseEnvelope(data)
+}
+
+// parseEnvelope parses whatever is valid, and says what is wrong with all else.
+func parseEnvelope(data []byte) (Envelope, error) {
+	raw, err := parseFlattened(data)
+	if err != nil {
+		return Envelope{}, err
 	}
 	protected, err := decode64(*raw.Protected)
 	if err != nil {
@@ -78,11 +85,8 @@ func ParseEnvelope(data []byte) (Envelope, error) {
 	if err := json.Unmarshal(protected, &h, strict); err != nil {
 		return Envelope{}, fmt.Errorf("%w: %s", ErrHeader, jsonFault(err))
 	}
-	if h.Alg != "EdDSA" {
-		return Envelope{}, fmt.Errorf("%w: %.16q, want EdDSA", ErrAlgorithm, h.Alg)
-	}
-	if checkKID(h.KID) != nil || h.Typ != "" && !strings.EqualFold(h.Typ, "JWT") {
-		return Envelope{}, fmt.Errorf("%w: want a kid of 1 to %d bytes and no typ but JWT", ErrHeader, MaxKID)
+	if err := h.check(); err != nil {
+		return Envelope{}, err
 	}
 	signature, err := decode64(*raw.Signature)
 	if err != nil || len(signature) != ed25519.SignatureSize {
@@ -90,24 +94,50 @@ func ParseEnvelope(data []byte) (Envelope, error) {
 	}
 	payload, err := decode64(*raw.Payload)
 	if err != nil {
-		return Envelope{}, fmt.Errorf("%w: member payload is not unpadded base64url", ErrEnvelope)
+		return Envelope{}, errPayload
 	}
 	return Envelope{
 		KID:       h.KID,
 		Payload:   payload,
-		signed:    signingInput(*raw.Protected, *raw.Payload),
-		signature: signature,
+		protected: []byte(*raw.Protected),
+		payload:   []byte(*raw.Payload),
+		signature: [ed25519.SignatureSize]byte(signature),
 	}, nil
+}
+
+var errPayload = fmt.Errorf("%w: member payload is not unpadded base64url", ErrEnvelope)
+
+func parseFlattened(data []byte) (raw flattened, err error) {
+	if err := json.Unmarshal(data, &raw, strict); err != nil {
+		return raw, fmt.Errorf("%w: %s", ErrEnvelope, jsonFault(err))
+	}
+	if raw.Payload == nil || raw.Protected == nil || raw.Signature == nil {
+		return raw, fmt.Errorf("%w: want the members payload, protected and signature", ErrEnvelope)
+	}
+	return raw, nil
+}
+
+func (h header) check() error {
+	if h.Alg != "EdDSA" {
+		return fmt.Errorf("%w: %.16q, want EdDSA", ErrAlgorithm, h.Alg)
+	}
+	if checkKID(h.KID) != nil || h.Typ != "" && !strings.EqualFold(h.Typ, "JWT") {
+		return fmt.Errorf("%w: want a kid of 1 to %d bytes and no typ but JWT", ErrHeader, MaxKID)
+	}
+	return nil
 }
 
 // Verify checks the signature with the key among keys that the header names. Its
 // errors wrap [ErrUnknownKey] or [ErrSignature].
-func (e Envelope) Verify(keys []PublicKey) error {
-	for _, k := range keys {
-		if k.KID != e.KID {
+func (e *Envelope) Verify(keys []PublicKey) error {
+	for i := range keys {
+		if keys[i].KID != e.KID {
 			continue
 		}
-		if !k.verifies(e.signed, e.signature) {
+		input := inputs.Get().(*[]byte)
+		defer inputs.Put(input)
+		*input = appendSigningInput((*input)[:0], e.protected, e.payload)
+		if !keys[i].verifies(*input, e.signature[:]) {
 			return fmt.Errorf("%w: with key %q", ErrSignature, e.KID)
 		}
 		return nil
@@ -115,34 +145,59 @@ func (e Envelope) Verify(keys []PublicKey) error {
 	return fmt.Errorf("%w: %q", ErrUnknownKey, e.KID)
 }
 
-// Sign returns payload in a flattened JWS, signed with k. Ed25519 is
-// deterministic: the same key and payload give the same bytes. It panics if k is
-// the zero key.
-func (k PrivateKey) Sign(payload []byte) []byte {
-	kid, err := jsontext.AppendQuote(nil, k.KID)
-	if err != nil {
-		kid = []byte(`""`) // a kid that is not UTF-8 was never accepted by a parser
-	}
-	protected := b64.EncodeToString([]byte(`{"alg":"EdDSA","kid":` + string(kid) + `}`))
-	body := b64.EncodeToString(payload)
-	signature := curve.Sign(curve.PrivateKey(k.key()), signingInput(protected, body))
+// inputs holds buffers for signing inputs, of a few KB each.
+var inputs = sync.Pool{New: func() any { return new([]byte) }}
 
-	out := make([]byte, 0, len(body)+len(protected)+140)
-	out = append(out, `{"payload":"`...)
-	out = append(out, body...)
-	out = append(out, `","protected":"`...)
-	out = append(out, protected...)
-	out = append(out, `","signature":"`...)
-	out = b64.AppendEncode(out, signature)
-	return append(out, `"}`...)
-}
-
-func signingInput(protected, payload string) []byte {
-	out := make([]byte, 0, len(protected)+1+len(payload))
+// appendSigningInput appends what is signed: protected + "." + payload (RFC 7515
+// section 5.2).
+func appendSigningInput(out, protected, payload []byte) []byte {
 	out = append(out, protected...)
 	out = append(out, '.')
 	return append(out, payload...)
 }
+
+// Sign returns payload in a flattened JWS, signed with k. Ed25519 is
+// deterministic: the same key and payload give the same bytes. It panics if k is
+// the zero key.
+func (k PrivateKey) Sign(payload []byte) []byte {
+	const (
+		first, second, third, last = `{"payload":"`, `","protected":"`, `","signature":"`, `"}`
+
+		signatureLen = 86 // of 64 bytes in base64url
+	)
+	buffer := inputs.Get().(*[]byte)
+	defer inputs.Put(buffer)
+	input := k.appendProtected((*buffer)[:0])
+	protected := len(input)
+	input = append(input, '.')
+	input = b64.AppendEncode(input, payload)
+	*buffer = input
+	signature := curve.Sign(curve.PrivateKey(k.key()), input)
+
+	out := make([]byte, 0, len(first)+len(second)+len(third)+len(last)+signatureLen+len(input)-1)
+	out = append(out, first...)
+	out = append(out, input[protected+1:]...)
+	out = append(out, second...)
+	out = append(out, input[:protected]...)
+	out = append(out, third...)
+	out = b64.AppendEncode(out, signature)
+	return append(out, last...)
+}
+
+// appendProtected appends the protected header of what k signs, in base64url.
+func (k PrivateKey) appendProtected(out []byte) []byte {
+	if k.KID == "1" {
+		return append(out, protectedOne...) // the kid of nearly every key
+	}
+	kid, err := jsontext.AppendQuote(nil, k.KID)
+	if err != nil {
+		kid = []byte(`""`) // a kid that is not UTF-8 was never accepted by a parser
+	}
+	return b64.AppendEncode(out, []byte(`{"alg":"EdDSA","kid":`+string(kid)+`}`))
+}
+
+// protectedOne is the base64url of {"alg":"EdDSA","kid":"1"}.
+const protectedOne = "eyJhbGciOiJFZERTQSIsImtpZCI6IjEifQ"
 
 // jsonFault says what is wrong with a JSON text without quoting it: the text may
 // be private.

@@ -87,7 +87,7 @@ func (r *Router) sendSetup(ctx context.Context, req CreateRequest, revision uint
 	}
 	now := r.opts.Now().UTC()
 	envelope, err := outbound{opts: &r.opts}.seal(req.Proxy, signal.Message{
-		Type: signal.Setup, JTI: jti("setup", req.CID, revision), Issuer: req.Proxy, Recipient: req.Operator,
+		Type: signal.Setup, JTI: jti(number(part(part(nil, "setup"), req.CID), revision)), Issuer: req.Proxy, Recipient: req.Operator,
 		IssuedAt: now, ExpiresAt: now.Add(lifetime), CID: req.CID, Data: data,
 	})
 	if err != nil {

@@ -26,6 +26,10 @@ type Options struct {
 	// RouterKey signs errors in direct mode, as the identity "router". Without
 	// one a key is made that nobody knows.
 	RouterKey identity.PrivateKey
+	// Unsigned does without signatures, in a closed network: what comes in is not
+	// verified, what goes out is not signed. Who sends is then whom the broker
+	// admits (docs/security.md, "Without signatures").
+	Unsigned bool
 	// Directory finds keys and roles; default: the bucket voice_identities.
 	Directory identity.Directory
 	// Policy holds the limits of calls.

@@ -202,13 +202,16 @@ func (o outbound) say(j *job, index int, s call.Say) pending {
 
 // seal encodes and signs a message in the name of from.
 func (o outbound) seal(from identity.ID, m signal.Message) ([]byte, error) {
-	key, ok := o.opts.Proxies[from]
-	if !ok {
-		key = o.opts.RouterKey
-	}
 	payload, err := m.Encode()
 	if err != nil {
 		return nil, err
+	}
+	if o.opts.Unsigned {
+		return identity.Unsigned(payload), nil
+	}
+	key, ok := o.opts.Proxies[from]
+	if !ok {
+		key = o.opts.RouterKey
 	}
 	return key.Sign(payload), nil
 }
@@ -242,20 +245,30 @@ func (j *job) cid() string {
 // recognised as one; it names neither sender nor stream, so that it tells the
 // receiver nothing.
 func derivedJTI(j *job, index int) string {
+	var buffer [256]byte
+	text := buffer[:0]
 	switch e := &j.event; e.Kind {
 	case call.Message:
-		return jti("message", e.Seq, e.At.UnixNano(), index)
+		text = number(number(part(text, "message"), e.Seq), e.At.UnixNano())
 	case call.Timeout:
-		return jti("timeout", j.key, e.CallID, e.Epoch, index)
+		text = number(part(part(part(text, "timeout"), j.key), e.CallID), e.Epoch)
 	default:
-		return jti("end", j.key, e.CallID, e.Epoch, index)
+		text = number(part(part(part(text, "end"), j.key), e.CallID), e.Epoch)
 	}
+	return jti(number(text, index))
 }
 
-func jti(parts ...any) string {
-	h := sha256.New()
-	for _, p := range parts {
-		fmt.Fprintf(h, "%v\x00", p)
+// jti hashes parts, each with a zero byte behind it: no part contains one.
+func jti(text []byte) string {
+	sum := sha256.Sum256(text)
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+func part(text []byte, s string) []byte { return append(append(text, s...), 0) }
+
+func number[T int | int64 | uint64](text []byte, n T) []byte {
+	if n < 0 {
+		return append(strconv.AppendInt(text, int64(n), 10), 0)
 	}
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+	return append(strconv.AppendUint(text, uint64(n), 10), 0)
 }

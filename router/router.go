@@ -84,6 +84,9 @@ const drainTimeout = 20 * time.Second
 // a stream that is missing or full do not end it: it waits for them. It returns
 // an error only if it cannot begin.
 func (r *Router) Run(ctx context.Context) error {
+	if r.opts.Unsigned {
+		r.log.Warn("SIGNATURES ARE OFF: messages are neither verified nor signed, who sends is whom the broker admits; for closed networks only")
+	}
 	if r.opts.Directory == nil {
 		bucket, ok := r.bucket(ctx, subjects.BucketIdentities)
 		if !ok {

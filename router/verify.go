@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -96,26 +97,24 @@ func (v verifier) one(ctx context.Context, j *job) error {
 		return errRateLimited
 	}
 	j.quiet = limit == quiet
-	envelope, err := identity.ParseEnvelope(j.raw)
+	payload, sender, err := v.open(ctx, j.raw, self, sender)
 	if err != nil {
-		return envelopeRefusal(err)
-	}
-	if sender, err = v.authenticate(ctx, self, sender, envelope); err != nil {
 		return err
 	}
 	j.sender = self
-	v.address(j, envelope.Payload)
-	if limit == over {
-		return errRateLimited
-	}
-	if !ok {
-		return refused(signal.CodeUnknownType, "the last token of the subject is no message type")
-	}
-	m, err := signal.Decode(envelope.Payload)
-	if err != nil {
-		return err
+	m, err := signal.Decode(payload)
+	if err == nil {
+		v.answerTo(j, m)
+	} else {
+		v.address(j, payload)
 	}
 	switch {
+	case limit == over:
+		return errRateLimited
+	case !ok:
+		return refused(signal.CodeUnknownType, "the last token of the subject is no message type")
+	case err != nil:
+		return err
 	case m.Type != typ:
 		return refused(signal.CodeTypeMismatch, "claim typ differs from the type in the subject")
 	case m.Issuer != self:
@@ -147,9 +146,28 @@ func (v verifier) look(ctx context.Context, self identity.ID) (identity.Record, 
 	}
 }
 
+// open returns the payload of an envelope whose signature is the sender's. In a
+// network without signatures the broker's permissions are all that says who the
+// sender is.
+func (v verifier) open(ctx context.Context, raw []byte, self identity.ID, sender identity.Record) ([]byte, identity.Record, error) {
+	if v.opts.Unsigned {
+		envelope, err := identity.ParseUnverified(raw)
+		if err != nil {
+			return nil, sender, envelopeRefusal(err)
+		}
+		return envelope.Payload, sender, nil
+	}
+	envelope, err := identity.ParseEnvelope(raw)
+	if err != nil {
+		return nil, sender, envelopeRefusal(err)
+	}
+	sender, err = v.authenticate(ctx, self, sender, &envelope)
+	return envelope.Payload, sender, err
+}
+
 // authenticate verifies the signature with the keys of the record, read anew if
 // it lacks the key that the envelope names.
-func (v verifier) authenticate(ctx context.Context, self identity.ID, record identity.Record, envelope identity.Envelope) (identity.Record, error) {
+func (v verifier) authenticate(ctx context.Context, self identity.ID, record identity.Record, envelope *identity.Envelope) (identity.Record, error) {
 	err := envelope.Verify(record.Keys)
 	if r, ok := v.opts.Directory.(rechecker); ok && errors.Is(err, identity.ErrUnknownKey) {
 		if record, err = r.Recheck(ctx, self); err != nil {
@@ -168,6 +186,14 @@ func (v verifier) authenticate(ctx context.Context, self identity.ID, record ide
 	default:
 		return record, nil
 	}
+}
+
+// answerTo notes what an answer to the sender of m needs, should m be refused.
+func (v verifier) answerTo(j *job, m signal.Message) {
+	if _, ours := v.opts.Proxies[m.Recipient]; ours {
+		j.signer = m.Recipient
+	}
+	j.event.Msg = signal.Message{JTI: m.JTI, CID: m.CID, CallID: m.CallID}
 }
 
 // address reads, as far as possible, what an answer to the sender needs, from a
@@ -251,18 +277,14 @@ func parallel(n, limit int, do func(i int)) {
 		}
 		return
 	}
-	next := make(chan int)
+	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range limit {
 		wg.Go(func() {
-			for i := range next {
-				do(i)
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				do(int(i))
 			}
 		})
 	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
 	wg.Wait()
 }

@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -104,6 +105,9 @@ func (v search) places(m *jetstream.RawStreamMsg) (found []string, ours bool) {
 		note("header."+name, name+" "+strings.Join(m.Header[name], " "))
 	}
 	envelope, err := identity.ParseEnvelope(m.Data)
+	if errors.Is(err, identity.ErrAlgorithm) {
+		envelope, err = identity.ParseUnverified(m.Data) // written while signatures were off
+	}
 	if err != nil {
 		note("payload", string(m.Data)) // nothing that a router writes; whose it is, nobody knows
 		return found, len(found) > 0

@@ -53,7 +53,7 @@ func Connect(ctx context.Context, options Options) (*Client, error) {
 	c := &Client{
 		opts: opts, self: self,
 		log:    opts.Logger.With("self", self.String()),
-		gate:   gate{self: self, trusted: opts.Trusted},
+		gate:   gate{self: self, trusted: opts.Trusted, unsigned: opts.Unsigned},
 		mine:   newCallSet(),
 		spans:  newTracer(opts.TracerProvider),
 		wake:   make(chan struct{}, 1),

@@ -111,3 +111,22 @@ func FuzzGate(f *testing.F) {
 		newFilter("x").judge(m)
 	})
 }
+
+// TestGateUnsigned: what is not signed is handed over only to who asked for it.
+func TestGateUnsigned(t *testing.T) {
+	now := time.Now()
+	claims, err := signal.Message{
+		Type: signal.Stop, JTI: "j", Issuer: identity.MustID("proxy"), Recipient: identity.MustID(me),
+		IssuedAt: now, ExpiresAt: now.Add(time.Minute), CID: "c", CallID: "k",
+	}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := raw{typ: string(signal.Stop), at: now, payload: identity.Unsigned(claims)}
+	for _, unsigned := range []bool{false, true} {
+		g := gate{self: identity.MustID(me), unsigned: unsigned}
+		if _, err := g.admit(r); (err == nil) != unsigned {
+			t.Errorf("unsigned messages wanted %v: error %v", unsigned, err)
+		}
+	}
+}

@@ -40,6 +40,11 @@ type Options struct {
 	// Nil, and issuers without keys, mean that the broker is trusted: its
 	// permissions let routers alone write to an inbox. Trusted must not block.
 	Trusted func(iss identity.ID) []identity.PublicKey
+	// Unsigned is for a closed network whose routers run with
+	// ROUTER_SIGNATURES=off: messages are sent without a signature, and taken from
+	// the broker without one. SigningKey may be missing then, and Trusted must be.
+	// Without this option an unsigned message is not handed over.
+	Unsigned bool
 	// Logger receives warnings about what could not be delivered, and the errors
 	// for which there is no handler; nothing of peer_info or data is ever logged.
 	// Default: slog.Default().
@@ -90,8 +95,11 @@ func (o Options) withDefaults() (Options, identity.ID, error) {
 	if err != nil {
 		faults = append(faults, fmt.Errorf("option SelfID: %w", err))
 	}
-	if o.SigningKey.IsZero() {
+	if o.SigningKey.IsZero() && !o.Unsigned {
 		faults = append(faults, errors.New("option SigningKey is missing"))
+	}
+	if o.Unsigned && o.Trusted != nil {
+		faults = append(faults, errors.New("options Trusted and Unsigned exclude each other: nothing unsigned verifies"))
 	}
 	if o.Party != "" && !subjects.ValidParty(o.Party) {
 		faults = append(faults, fmt.Errorf("option Party %.80q: want 1 to %d characters of A-Z a-z 0-9 _ . ~ -", o.Party, subjects.MaxParty))

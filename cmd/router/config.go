@@ -39,6 +39,7 @@ type config struct {
 		RefusalDelay time.Duration `split_words:"true" default:"100ms" desc:"router auth: how long after a request it is refused, for whatever reason, 0s to 1s"`
 	}
 	ProxyKeys       string        `split_words:"true" desc:"Directory of signing keys: <selfid>.jwk for every proxy that the fleet serves, router.jwk for the fleet itself"`
+	Signatures      string        `default:"required" desc:"required: every message is verified and signed. off: none is, for closed networks (docs/security.md, Without signatures)"`
 	HTTPAddr        string        `split_words:"true" default:":9090" desc:"Address of /metrics, /livez, /readyz and /version"`
 	Pprof           bool          `default:"false" desc:"Serve profiles (net/http/pprof) at ROUTER_HTTP_ADDR: they show the memory of the process"`
 	LogLevel        slog.Level    `split_words:"true" default:"info" desc:"debug, info, warn or error. SIGUSR1 makes it debug in a running process, SIGUSR2 what it was"`

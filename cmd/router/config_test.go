@@ -20,7 +20,7 @@ func TestConfigDefaults(t *testing.T) {
 		t.Fatalf("an empty environment: want no error, got %v", err)
 	}
 	want := config{
-		HTTPAddr: ":9090", LogLevel: slog.LevelInfo, LogFormat: "json", RingTimeout: time.Minute, MaxCallDuration: 4 * time.Hour,
+		Signatures: "required", HTTPAddr: ":9090", LogLevel: slog.LevelInfo, LogFormat: "json", RingTimeout: time.Minute, MaxCallDuration: 4 * time.Hour,
 		MaxMessageAge: 5 * time.Minute, BatchSize: 512, CacheSize: 8192, ShutdownTimeout: 25 * time.Second, RotateEvery: 10 * time.Second,
 	}
 	want.NATS.URL = "nats://127.0.0.1:4222"
@@ -39,7 +39,7 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 	values := map[string]string{
 		"ROUTER_NATS_URL": "tls://a:1,tls://b:2", "ROUTER_NATS_USER": "u", "ROUTER_NATS_PASSWORD_FILE": file,
 		"ROUTER_NATS_TLS_CA": file, "ROUTER_NATS_TLS_CERT": file, "ROUTER_NATS_TLS_KEY": file, "ROUTER_PROXY_KEYS": filepath.Dir(file),
-		"ROUTER_HTTP_ADDR": "127.0.0.1:1", "ROUTER_LOG_LEVEL": "debug", "ROUTER_LOG_FORMAT": "text", "ROUTER_RING_TIMEOUT": "30s",
+		"ROUTER_SIGNATURES": "off", "ROUTER_HTTP_ADDR": "127.0.0.1:1", "ROUTER_LOG_LEVEL": "debug", "ROUTER_LOG_FORMAT": "text", "ROUTER_RING_TIMEOUT": "30s",
 		"ROUTER_MAX_CALL_DURATION": "1h", "ROUTER_MAX_MESSAGE_AGE": "1m", "ROUTER_STREAM_MAX_AGE": "3h", "ROUTER_REPLICAS": "3",
 		"ROUTER_BATCH_SIZE": "100", "ROUTER_CACHE_SIZE": "1000", "ROUTER_SHUTDOWN_TIMEOUT": "10s",
 		"ROUTER_NATS_CREDS": "", "ROUTER_NATS_NKEY_FILE": "", "ROUTER_NATS_TLS_FIRST": "true",

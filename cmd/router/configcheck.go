@@ -14,6 +14,12 @@ import (
 	"github.com/voicerouter/voicerouter/identity"
 )
 
+// The values of ROUTER_SIGNATURES.
+const (
+	signaturesRequired = "required"
+	signaturesOff      = "off"
+)
+
 // check reports every value that cannot be used, without showing it where it may
 // be a secret. Variables that could not be read at all are skipped.
 func (c *config) check(unreadable map[string]bool) []error {
@@ -32,6 +38,9 @@ func (c *config) check(unreadable map[string]bool) []error {
 	errs = append(errs, c.checkNATS()...)
 	if c.LogFormat != formatText && c.LogFormat != formatJSON && !unreadable["ROUTER_LOG_FORMAT"] {
 		bad("ROUTER_LOG_FORMAT: want text or json")
+	}
+	if c.Signatures != signaturesRequired && c.Signatures != signaturesOff {
+		bad("ROUTER_SIGNATURES: want %s or %s", signaturesRequired, signaturesOff)
 	}
 	if _, _, err := net.SplitHostPort(c.HTTPAddr); err != nil && !unreadable["ROUTER_HTTP_ADDR"] {
 		bad("ROUTER_HTTP_ADDR: want host:port or :port")

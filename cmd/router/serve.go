@@ -107,7 +107,7 @@ func work(ctx context.Context, cfg config, keys fleetKeys, log *slog.Logger, pro
 func newRouter(nc *nats.Conn, cfg config, keys fleetKeys, log *slog.Logger, registry prometheus.Registerer, traces trace.TracerProvider) (*router.Router, error) {
 	return router.New(router.Options{
 		Conn: nc, Logger: log, Registerer: registry, TracerProvider: traces,
-		Proxies: keys.proxies, RouterKey: keys.router,
+		Proxies: keys.proxies, RouterKey: keys.router, Unsigned: cfg.Signatures == signaturesOff,
 		Policy:        call.Policy{RingTimeout: cfg.RingTimeout, MaxDuration: cfg.MaxCallDuration, KeepApplied: 3 * provision.DefaultAckWait},
 		MaxMessageAge: cfg.MaxMessageAge, Batch: cfg.BatchSize, Cache: cfg.CacheSize,
 		Limits: router.Limits{Messages: cfg.Limits.Messages, Starts: cfg.Limits.Starts, AppMessages: cfg.Limits.AppMessages},

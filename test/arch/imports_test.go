@@ -36,9 +36,9 @@ var rules = map[string]rule{
 	"subjects": {},
 	// The directory of identities is a bucket, which identity reads from its
 	// leader.
-	"identity": {ours: []string{"subjects", "internal/msgget"}, others: []string{natsGo, nkeys, strict, lru, curve}},
-	"signal":   {ours: []string{"subjects", "identity"}, others: []string{strict}},
-	"call":     {ours: []string{"subjects", "identity", "signal"}, others: []string{strict}},
+	"identity": {ours: []string{"subjects", "internal/msgget", "internal/plainjson"}, others: []string{natsGo, nkeys, strict, lru, curve}},
+	"signal":   {ours: []string{"subjects", "identity", "internal/plainjson"}, others: []string{strict}},
+	"call":     {ours: []string{"subjects", "identity", "signal", "internal/plainjson"}, others: []string{strict}},
 	"router": {
 		ours:   []string{"subjects", "identity", "signal", "call", "internal/msgget", "internal/tracing"},
 		others: []string{natsGo, strict, lru, orbit, prom, spans, spanTag, "golang.org/x/time/rate"},
@@ -49,7 +49,8 @@ var rules = map[string]rule{
 	},
 	"voice": {ours: []string{"subjects", "identity", "signal", "internal/tracing"}, others: []string{natsGo, nkeys, strict, spans, spanTag, spanEnd}},
 
-	"internal/msgget": {ours: []string{"subjects"}, others: []string{natsGo, strict}},
+	"internal/plainjson": {others: []string{strict}},
+	"internal/msgget":    {ours: []string{"subjects"}, others: []string{natsGo, strict}},
 	// The broker's configuration grants what auth grants.
 	"internal/broker":    {ours: []string{"subjects", "identity", "signal", "auth"}, others: []string{natsGo, nkeys, server, "github.com/nats-io/jwt/v2"}},
 	"internal/monitor":   {others: []string{natsGo, strict, prom}},
