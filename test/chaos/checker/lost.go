@@ -231,12 +231,43 @@ func (w *world) spared(p *history.Process, l letter) bool {
 	if l.typ == signal.Stop && l.party != "" && l.party == p.Party {
 		return true
 	}
+	if w.overtaken(p, l) {
+		w.report.Overtaken++
+		return true
+	}
 	if !l.at.Before(w.warm(p)) {
 		return false
 	}
 	return slices.ContainsFunc(w.told[party{l.to, l.cid, l.callID}], func(end letter) bool {
 		return end.typ == signal.Stop || end.typ == signal.Busy
 	})
+}
+
+// overtaken reports whether p heard what makes l moot before l could reach it: a
+// client drops what it should have heard before the end of a call, and ringing
+// before the answer. Live messages are only lost under faults; without one nothing
+// overtakes anything.
+func (w *world) overtaken(p *history.Process, l letter) bool {
+	faulty := slices.ContainsFunc(w.h.Faults, func(f history.Fault) bool {
+		return !l.at.Before(f.Began.Add(-w.opts.Recovery)) && !l.at.After(later(f.Began, f.Ended).Add(w.opts.Recovery))
+	})
+	return faulty && slices.ContainsFunc(w.ears[party{p.ID, l.cid, l.callID}], func(i int) bool {
+		return w.h.Heard[i].Seq > l.seq && moot(l.typ, w.h.Heard[i].Type)
+	})
+}
+
+// moot reports whether a message of one type has no meaning behind another.
+func moot(t, behind signal.Type) bool {
+	switch t {
+	case signal.Start:
+		return behind == signal.Stop || behind == signal.Busy
+	case signal.Ringing:
+		return behind == signal.Stop || behind == signal.Accept
+	case signal.Accept, signal.Candidate, signal.Update:
+		return behind == signal.Stop
+	default:
+		return false
+	}
 }
 
 // lives reports whether p had not ended when the run had come to rest.
