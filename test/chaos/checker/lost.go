@@ -50,9 +50,6 @@ func (w *world) silent(m *message) (row string, ok bool) {
 			break // and this one began when m had been handled
 		}
 		s := t.state(i)
-		if t.direct && i == 0 {
-			s = &call.State{Mode: call.Direct}
-		}
 		if row, ok := nothing(s, m, t.cid); ok {
 			return row, true
 		}
@@ -75,8 +72,8 @@ type said struct {
 // hold. A transition without it is half a batch.
 func (w *world) unsaid() {
 	type count struct {
-		due, least, found int
-		at                time.Time
+		due, found int
+		at         time.Time
 	}
 	counts := map[said]*count{}
 	get := func(s said) *count {
@@ -91,11 +88,7 @@ func (w *world) unsaid() {
 			for _, o := range obligations(t, i) {
 				c := get(o)
 				c.at = t.versions[i].at
-				if o.typ == signal.Stop || o.typ == signal.Error {
-					c.least = 1 // may be said again, to whoever asks
-				} else {
-					c.due++
-				}
+				c.due++
 			}
 		}
 	}
@@ -109,9 +102,9 @@ func (w *world) unsaid() {
 	for s, c := range counts {
 		f := Finding{CID: s.cid, CallID: s.callID, Who: s.to, At: c.at}
 		switch {
-		case c.found < max(c.due, c.least):
+		case c.found < c.due:
 			f.Kind, f.Rule = Lost, "decided and not said"
-			f.Detail = fmt.Sprintf("%d of %d %s in the inbox", c.found, max(c.due, c.least), s.typ)
+			f.Detail = fmt.Sprintf("%d of %d %s in the inbox", c.found, c.due, s.typ)
 		case c.found > c.due && counted(s.typ):
 			f.Kind, f.Rule = Duplicated, "said more often than decided"
 			f.Detail = fmt.Sprintf("%d %s in the inbox, %d decided", c.found, s.typ, c.due)
@@ -137,9 +130,6 @@ func counted(t signal.Type) bool {
 func obligations(t *timeline, i int) []said {
 	v, before := &t.versions[i], t.state(i)
 	s := v.s
-	if t.direct || s.Phase == call.None {
-		return nil
-	}
 	caller, callee := s.Caller.String(), s.Callee().String()
 	about := func(to string, typ signal.Type) said {
 		return said{to, t.cid, knownAs(t.cid, s.CallID, caller, to, s.MaskCallID), typ}

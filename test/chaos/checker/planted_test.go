@@ -174,6 +174,23 @@ func TestFindsDuplicated(t *testing.T) {
 	})
 }
 
+// TestToleratesErrorsSaidAgain: what no record remembers may be said twice.
+func TestToleratesErrorsSaidAgain(t *testing.T) {
+	s := newStage(t)
+	s.app.say(signal.Stop, "c1", "a") // a stranger
+	s.route(0, true)
+	s.rest()
+	if n := len(s.inboxes[relay]); n != 2 {
+		t.Fatalf("%d letters, want the error twice", n)
+	}
+	s.app.seen = 1 // the second is dropped, by its jti
+	h := s.history()
+	h.Heard = h.Heard[:1]
+	if r := s.check(h); !r.Clean() {
+		t.Errorf("%v", r.Findings)
+	}
+}
+
 // TestOvertaken: under a fault a client may drop what the end of a call has made
 // moot. Without one it may not.
 func TestOvertaken(t *testing.T) {
@@ -283,6 +300,11 @@ func TestFindsDisorderedHandlers(t *testing.T) {
 		{name: "a second start", rule: saw, do: func(s *stage) {
 			s.ring()
 			s.phone.hears(signal.Start, "a", "")
+			s.rest()
+		}},
+		{name: "the start of a call of one's own", rule: saw, do: func(s *stage) {
+			s.ring()
+			s.desk.hears(signal.Start, "a", "")
 			s.rest()
 		}},
 		{name: "the stop of a call that nobody knows", rule: saw, do: func(s *stage) {
