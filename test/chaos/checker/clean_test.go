@@ -63,6 +63,9 @@ func act(t *rapid.T, s *sim, cast []*device, app *bridge) {
 		d.send(
 			typ, proxy, "c1", rapid.SampledFrom(ids).Draw(t, "call_id"),
 			func(m *signal.Message) {
+				if typ == signal.Start && rapid.IntRange(0, 3).Draw(t, "other offer") == 0 {
+					m.PeerInfo = "other"
+				}
 				m.Reason = rapid.SampledFrom([]signal.Reason{"", signal.ICEFailed, "tired"}).Draw(t, "reason")
 			},
 		)

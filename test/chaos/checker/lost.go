@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -13,13 +14,9 @@ import (
 // until is when every message up to the sequence of m is known to be acknowledged
 // by the routers.
 func (w *world) until(m *message) time.Time {
-	if m.seq > 0 {
-		// Floors only grow, but for a consumer that was made anew.
-		for i := range w.h.Floors {
-			if f := w.h.Floors[i]; f.Seq >= m.seq && !f.At.Before(m.At) {
-				return f.At
-			}
-		}
+	i, _ := slices.BinarySearchFunc(w.floors, m.seq, func(f history.Floor, seq uint64) int { return cmp.Compare(f.Seq, seq) })
+	if m.seq > 0 && i < len(w.floors) {
+		return later(w.floors[i].At, m.At)
 	}
 	return w.opts.Now
 }
@@ -53,9 +50,6 @@ func (w *world) silent(m *message) (row string, ok bool) {
 			break // and this one began when m had been handled
 		}
 		s := t.state(i)
-		if t.direct && i == 0 {
-			s = &call.State{Mode: call.Direct}
-		}
 		if row, ok := nothing(s, m, t.cid); ok {
 			return row, true
 		}
@@ -78,8 +72,8 @@ type said struct {
 // hold. A transition without it is half a batch.
 func (w *world) unsaid() {
 	type count struct {
-		due, least, found int
-		at                time.Time
+		due, found int
+		at         time.Time
 	}
 	counts := map[said]*count{}
 	get := func(s said) *count {
@@ -94,11 +88,7 @@ func (w *world) unsaid() {
 			for _, o := range obligations(t, i) {
 				c := get(o)
 				c.at = t.versions[i].at
-				if o.typ == signal.Stop || o.typ == signal.Error {
-					c.least = 1 // may be said again, to whoever asks
-				} else {
-					c.due++
-				}
+				c.due++
 			}
 		}
 	}
@@ -112,9 +102,9 @@ func (w *world) unsaid() {
 	for s, c := range counts {
 		f := Finding{CID: s.cid, CallID: s.callID, Who: s.to, At: c.at}
 		switch {
-		case c.found < max(c.due, c.least):
+		case c.found < c.due:
 			f.Kind, f.Rule = Lost, "decided and not said"
-			f.Detail = fmt.Sprintf("%d of %d %s in the inbox", c.found, max(c.due, c.least), s.typ)
+			f.Detail = fmt.Sprintf("%d of %d %s in the inbox", c.found, c.due, s.typ)
 		case c.found > c.due && counted(s.typ):
 			f.Kind, f.Rule = Duplicated, "said more often than decided"
 			f.Detail = fmt.Sprintf("%d %s in the inbox, %d decided", c.found, s.typ, c.due)
@@ -140,9 +130,6 @@ func counted(t signal.Type) bool {
 func obligations(t *timeline, i int) []said {
 	v, before := &t.versions[i], t.state(i)
 	s := v.s
-	if t.direct || s.Phase == call.None {
-		return nil
-	}
 	caller, callee := s.Caller.String(), s.Callee().String()
 	about := func(to string, typ signal.Type) said {
 		return said{to, t.cid, knownAs(t.cid, s.CallID, caller, to, s.MaskCallID), typ}
@@ -211,7 +198,7 @@ func (w *world) unheard() {
 			for _, p := range w.devices[to] {
 				if len(w.heard[heardBy{p.ID, l.from, l.jti}]) > 0 {
 					heard++
-				} else if p.Ended.IsZero() && !p.Began.After(l.at) && !w.spared(p, l) {
+				} else if w.lives(p) && !p.Began.After(l.at) && !w.spared(p, l) {
 					owed = append(owed, p)
 				}
 			}
@@ -234,10 +221,44 @@ func (w *world) spared(p *history.Process, l letter) bool {
 	if l.typ == signal.Stop && l.party != "" && l.party == p.Party {
 		return true
 	}
+	if w.overtaken(p, l) {
+		w.report.Overtaken++
+		return true
+	}
 	if !l.at.Before(w.warm(p)) {
 		return false
 	}
-	return slices.ContainsFunc(w.letters[l.to], func(end letter) bool {
-		return end.cid == l.cid && end.callID == l.callID && (end.typ == signal.Stop || end.typ == signal.Busy)
+	return slices.ContainsFunc(w.told[party{l.to, l.cid, l.callID}], func(end letter) bool {
+		return end.typ == signal.Stop || end.typ == signal.Busy
 	})
 }
+
+// overtaken reports whether p heard what makes l moot before l could reach it: a
+// client drops what it should have heard before the end of a call, and ringing
+// before the answer. Live messages are only lost under faults; without one nothing
+// overtakes anything.
+func (w *world) overtaken(p *history.Process, l letter) bool {
+	faulty := slices.ContainsFunc(w.h.Faults, func(f history.Fault) bool {
+		return !l.at.Before(f.Began.Add(-w.opts.Recovery)) && !l.at.After(later(f.Began, f.Ended).Add(w.opts.Recovery))
+	})
+	return faulty && slices.ContainsFunc(w.ears[party{p.ID, l.cid, l.callID}], func(i int) bool {
+		return w.h.Heard[i].Seq > l.seq && moot(l.typ, w.h.Heard[i].Type)
+	})
+}
+
+// moot reports whether a message of one type has no meaning behind another.
+func moot(t, behind signal.Type) bool {
+	switch t {
+	case signal.Start:
+		return behind == signal.Stop || behind == signal.Busy
+	case signal.Ringing:
+		return behind == signal.Stop || behind == signal.Accept
+	case signal.Accept, signal.Candidate, signal.Update:
+		return behind == signal.Stop
+	default:
+		return false
+	}
+}
+
+// lives reports whether p had not ended when the run had come to rest.
+func (w *world) lives(p *history.Process) bool { return p.Ended.IsZero() || p.Ended.After(w.opts.Now) }

@@ -63,6 +63,16 @@ func TestFindsSplit(t *testing.T) {
 			s.letterTo(operator, signal.Message{Type: signal.Stop, JTI: "s1", CallID: "a", Reason: signal.Declined})
 			s.rest()
 		}},
+		{name: "told another reason, and nobody heard it", rule: rule, also: []Kind{Lost}, do: func(s *stage) {
+			s.ring()
+			s.desk.say(signal.Stop, "c1", "a")
+			s.route(0, false)
+			instead(s, customer, signal.Message{Reason: signal.NoAnswer})
+		}},
+		{name: "told of an end that is in no record, and nobody heard it", rule: rule, also: []Kind{Lost}, do: func(s *stage) {
+			s.answer()
+			s.letterTo(operator, signal.Message{Type: signal.Stop, JTI: "s1", CallID: "a", Reason: signal.Hangup})
+		}},
 		{name: "a proxy written by hand keeps a stop to itself", rule: rule, do: func(s *stage) {
 			s.desk.send(signal.Start, relay, "d1", "x", nil)
 			s.restWith(s.app)
@@ -119,20 +129,36 @@ func TestFindsStuck(t *testing.T) {
 
 // TestFaultsStopTheClock: what a fault delayed is not stuck.
 func TestFaultsStopTheClock(t *testing.T) {
-	s := newStage(t)
-	s.ring()
-	s.pass(55 * time.Second)
-	mend := s.rec.Fault(history.Fault{Kind: "server-stop"})
-	timer := s.timers["c1"]
-	delete(s.timers, "c1")
-	s.pass(30 * time.Second)
-	mend("started")
-	s.pass(8 * time.Second) // 28 s late
-	s.timers["c1"] = timer
-	s.fire("c1")
-	s.rest()
-	if r := s.check(s.history()); !r.Clean() {
-		t.Errorf("%v", r.Findings)
+	for name, fault := range map[string]func(s *stage){
+		"of half a minute": func(s *stage) {
+			mend := s.rec.Fault(history.Fault{Kind: "server-stop"})
+			s.pass(30 * time.Second)
+			mend("started")
+			s.pass(8 * time.Second) // 28 s late
+		},
+		"of a moment": func(s *stage) {
+			s.rec.Fault(history.Fault{Kind: "step-down"})
+			s.pass(13 * time.Second) // 8 s late
+		},
+		"one after the other": func(s *stage) {
+			for range 3 {
+				s.rec.Fault(history.Fault{Kind: "step-down"})("")
+				s.pass(9 * time.Second)
+			}
+		},
+	} {
+		s := newStage(t)
+		s.ring()
+		s.pass(55 * time.Second)
+		timer := s.timers["c1"]
+		delete(s.timers, "c1")
+		fault(s)
+		s.timers["c1"] = timer
+		s.fire("c1")
+		s.rest()
+		if r := s.check(s.history()); !r.Clean() {
+			t.Errorf("%s: %v", name, r.Findings)
+		}
 	}
 }
 

@@ -174,6 +174,45 @@ func TestFindsDuplicated(t *testing.T) {
 	})
 }
 
+// TestToleratesErrorsSaidAgain: what no record remembers may be said twice.
+func TestToleratesErrorsSaidAgain(t *testing.T) {
+	s := newStage(t)
+	s.app.say(signal.Stop, "c1", "a") // a stranger
+	s.route(0, true)
+	s.rest()
+	if n := len(s.inboxes[relay]); n != 2 {
+		t.Fatalf("%d letters, want the error twice", n)
+	}
+	s.app.seen = 1 // the second is dropped, by its jti
+	h := s.history()
+	h.Heard = h.Heard[:1]
+	if r := s.check(h); !r.Clean() {
+		t.Errorf("%v", r.Findings)
+	}
+}
+
+// TestOvertaken: under a fault a client may drop what the end of a call has made
+// moot. Without one it may not.
+func TestOvertaken(t *testing.T) {
+	for _, faulty := range []bool{true, false} {
+		s := newStage(t)
+		s.ring()
+		if faulty {
+			s.rec.Fault(history.Fault{Kind: "partition"})("healed")
+		}
+		s.desk.say(signal.Candidate, "c1", "a")
+		s.desk.say(signal.Stop, "c1", "a")
+		s.route(0, false)
+		s.route(0, false)
+		s.pad.seen++ // the candidate is lost live, and comes behind the stop
+		s.rest()
+		r := s.check(s.history())
+		if r.Clean() != faulty || (r.Overtaken == 1) != faulty || !faulty && r.Counts()[Lost] != 1 {
+			t.Errorf("fault %t: %s, %d overtaken: %v", faulty, r, r.Overtaken, r.Findings)
+		}
+	}
+}
+
 // TestToleratesAppHandlers: an app's handler that was killed half way or returned
 // an error is called again, and another process may be called with what the first
 // had handled.
@@ -261,6 +300,11 @@ func TestFindsDisorderedHandlers(t *testing.T) {
 		{name: "a second start", rule: saw, do: func(s *stage) {
 			s.ring()
 			s.phone.hears(signal.Start, "a", "")
+			s.rest()
+		}},
+		{name: "the start of a call of one's own", rule: saw, do: func(s *stage) {
+			s.ring()
+			s.desk.hears(signal.Start, "a", "")
 			s.rest()
 		}},
 		{name: "the stop of a call that nobody knows", rule: saw, do: func(s *stage) {
