@@ -28,8 +28,8 @@ type messageID struct {
 
 type callID struct{ cid, call string }
 
-// end says at which sequences a call ended.
-type end struct{ stop, busy uint64 }
+// end says at which sequences a call ended, and its ringing.
+type end struct{ stop, busy, accept uint64 }
 
 // Reasons why a filter drops a message, for the log.
 const (
@@ -91,14 +91,16 @@ func (f *filter) overdue(m Message) bool {
 	switch m.Type {
 	case signal.Start:
 		return m.Seq < max(e.stop, e.busy)
-	case signal.Ringing, signal.Accept, signal.Candidate, signal.Update:
+	case signal.Ringing:
+		return m.Seq < max(e.stop, e.accept)
+	case signal.Accept, signal.Candidate, signal.Update:
 		return m.Seq < e.stop
 	default:
 		return false
 	}
 }
 
-// mark remembers the end of a call.
+// mark remembers the end of a call, or of its ringing.
 func (f *filter) mark(m Message) {
 	key := callID{m.CID, m.CallID}
 	e, _ := f.ended.get(key)
@@ -107,6 +109,8 @@ func (f *filter) mark(m Message) {
 		e.stop = max(e.stop, m.Seq)
 	case signal.Busy:
 		e.busy = max(e.busy, m.Seq)
+	case signal.Accept:
+		e.accept = max(e.accept, m.Seq)
 	default:
 		return
 	}

@@ -37,6 +37,8 @@ func TestFilter(t *testing.T) {
 		{"a summary before the stop", at(26, signal.Summary, "c1"), pass},
 		{"an update behind the stop: the router knows better", at(31, signal.Update, "c1"), pass},
 		{"another call", at(9, signal.Start, "c2"), pass},
+		{"its accept", at(12, signal.Accept, "c2"), pass},
+		{"ringing before that", at(11, signal.Ringing, "c2"), overdue},
 		{"answered by this device", with(at(40, signal.Stop, "c2"), signal.AnsweredElsewhere, "phone"), ours},
 		{"which goes on", at(39, signal.Candidate, "c2"), pass},
 		{"refused by this device", with(at(50, signal.Stop, "c3"), signal.Declined, "phone"), ours},

@@ -28,6 +28,7 @@ type inbox struct {
 	c      *Client
 	seen   seen
 	filter *filter
+	story  explained
 
 	// While behind, live messages are held until a sync has ended that began
 	// after this inbox fell behind (generation gen), or until hold fires.
@@ -54,7 +55,7 @@ type inbox struct {
 // runInbox receives until ctx ends.
 func (c *Client) runInbox(ctx context.Context) {
 	b := &inbox{
-		c: c, filter: newFilter(c.opts.Party),
+		c: c, filter: newFilter(c.opts.Party), story: newExplained(),
 		hold: time.NewTimer(c.opts.HoldFor), over: map[callID]bool{},
 		kick: make(chan struct{}, 1), pages: make(chan page),
 	}
@@ -106,6 +107,10 @@ func (b *inbox) live(ctx context.Context, msg *nats.Msg) {
 		b.c.log.Info("gap in the live inbox, syncing", "seq", r.seq, "missing", last)
 		b.fallBehind()
 	}
+	if !b.behind && !b.blind && b.unexplained(r) {
+		b.c.log.Info("a live message that nothing explains, syncing", "seq", r.seq, "type", r.typ)
+		b.fallBehind()
+	}
 	if !b.behind {
 		b.deliver(ctx, r)
 		return
@@ -114,6 +119,16 @@ func (b *inbox) live(ctx context.Context, msg *nats.Msg) {
 	if len(b.held) > maxHeld {
 		b.giveUp(ctx)
 	}
+}
+
+// unexplained reports whether something is missing before r, as far as its content
+// shows.
+func (b *inbox) unexplained(r raw) bool {
+	if !depends(r.typ) {
+		return false
+	}
+	m, err := b.c.gate.admit(r)
+	return err == nil && !b.filter.own(m) && b.story.missing(m, b.c.mine.has(callID{m.CID, m.CallID}))
 }
 
 // fallBehind asks for a sync and holds what comes live until it has ended.
@@ -238,6 +253,7 @@ func (b *inbox) submit(ctx context.Context, m Message) {
 		b.c.log.Debug("incoming message not handed over", "seq", m.Seq, "type", m.Type, "why", why)
 		return
 	}
+	b.story.tell(m)
 	_ = b.c.lanes.submit(ctx, task{m: m}) // fails only when the client is closing
 }
 

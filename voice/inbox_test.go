@@ -47,7 +47,7 @@ func newDesk(tb interface{ Fatal(...any) }, party string) *desk {
 		}),
 	}
 	d.inbox = &inbox{
-		c: c, filter: newFilter(party), hold: time.NewTimer(time.Hour),
+		c: c, filter: newFilter(party), story: newExplained(), hold: time.NewTimer(time.Hour),
 		over: map[callID]bool{}, kick: make(chan struct{}, 1),
 	}
 	d.fallBehind()
@@ -174,6 +174,46 @@ func TestInboxOrder(t *testing.T) {
 				})
 			},
 			want: []string{"start c1"},
+		},
+		"a candidate waits for a start that was lost live": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.answer(10)
+				d.arrive(r(12, signal.Candidate, "c1"), 0)
+				d.arrive(r(13, signal.Candidate, "c1"), 12)
+				d.answer(13, r(11, signal.Start, "c1"), r(12, signal.Candidate, "c1"))
+				d.arrive(r(14, signal.Candidate, "c1"), 13) // not held
+			},
+			want: []string{"start c1", "candidate c1", "candidate c1", "candidate c1"},
+		},
+		"a caller's candidate waits for an accept that was lost live": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.c.mine.add(callID{"cid", "c1"})
+				d.answer(10)
+				d.arrive(r(11, signal.Ringing, "c1"), 0)
+				d.arrive(r(13, signal.Candidate, "c1"), 0)
+				d.answer(13, r(12, signal.Accept, "c1"))
+			},
+			want: []string{"ringing c1", "accept c1", "candidate c1"},
+		},
+		"a stop waits for a start that was lost live": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.answer(10)
+				d.arrive(r(12, signal.Stop, "c1"), 0)
+				d.answer(12, r(11, signal.Start, "c1"))
+			},
+			want: []string{"start c1", "stop c1"},
+		},
+		"what stays without explanation is handed over": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.c.mine.add(callID{"cid", "c2"})
+				d.answer(10)
+				d.arrive(r(11, signal.Stop, "c2"), 0) // of a call of this process
+				d.arrive(r(12, signal.Update, "c1"), 0)
+				d.answer(12)
+				d.arrive(r(13, signal.Candidate, "c1"), 0)
+				d.arrive(r(14, signal.Stop, "c1"), 11)
+			},
+			want: []string{"stop c2", "update c1", "candidate c1", "stop c1"},
 		},
 		"a stream that was made anew is read from the start": {
 			do: func(d *desk, r func(uint64, signal.Type, string) raw) {

@@ -79,6 +79,10 @@ var rules = map[string]rule{
 		ours:   []string{"subjects", "identity", "signal", "call", "test/chaos/history"},
 		others: []string{natsGo, strict, "github.com/anishathalye/porcupine"},
 	},
+	"test/chaos/workload": {
+		ours:   []string{"subjects", "identity", "signal", "call", "voice", "test/chaos/history"},
+		others: []string{natsGo, nkeys, strict},
+	},
 	"test/arch":        {},
 	"test/docs":        {},
 	"test/integration": {},

@@ -141,15 +141,8 @@ func (w *world) before(p *history.Process, e *history.Heard) bool {
 			return true
 		}
 	}
-	for _, l := range w.letters[p.Self] {
-		if !l.at.Before(warm) {
-			return false
-		}
-		if l.cid == e.CID && l.callID == e.CallID {
-			return true
-		}
-	}
-	return false
+	told := w.told[party{p.Self, e.CID, e.CallID}]
+	return len(told) > 0 && told[0].at.Before(warm)
 }
 
 // warm is from when on p is told everything. Before the first message of a run

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -13,13 +14,9 @@ import (
 // until is when every message up to the sequence of m is known to be acknowledged
 // by the routers.
 func (w *world) until(m *message) time.Time {
-	if m.seq > 0 {
-		// Floors only grow, but for a consumer that was made anew.
-		for i := range w.h.Floors {
-			if f := w.h.Floors[i]; f.Seq >= m.seq && !f.At.Before(m.At) {
-				return f.At
-			}
-		}
+	i, _ := slices.BinarySearchFunc(w.floors, m.seq, func(f history.Floor, seq uint64) int { return cmp.Compare(f.Seq, seq) })
+	if m.seq > 0 && i < len(w.floors) {
+		return later(w.floors[i].At, m.At)
 	}
 	return w.opts.Now
 }
@@ -211,7 +208,7 @@ func (w *world) unheard() {
 			for _, p := range w.devices[to] {
 				if len(w.heard[heardBy{p.ID, l.from, l.jti}]) > 0 {
 					heard++
-				} else if p.Ended.IsZero() && !p.Began.After(l.at) && !w.spared(p, l) {
+				} else if w.lives(p) && !p.Began.After(l.at) && !w.spared(p, l) {
 					owed = append(owed, p)
 				}
 			}
@@ -234,10 +231,44 @@ func (w *world) spared(p *history.Process, l letter) bool {
 	if l.typ == signal.Stop && l.party != "" && l.party == p.Party {
 		return true
 	}
+	if w.overtaken(p, l) {
+		w.report.Overtaken++
+		return true
+	}
 	if !l.at.Before(w.warm(p)) {
 		return false
 	}
-	return slices.ContainsFunc(w.letters[l.to], func(end letter) bool {
-		return end.cid == l.cid && end.callID == l.callID && (end.typ == signal.Stop || end.typ == signal.Busy)
+	return slices.ContainsFunc(w.told[party{l.to, l.cid, l.callID}], func(end letter) bool {
+		return end.typ == signal.Stop || end.typ == signal.Busy
 	})
 }
+
+// overtaken reports whether p heard what makes l moot before l could reach it: a
+// client drops what it should have heard before the end of a call, and ringing
+// before the answer. Live messages are only lost under faults; without one nothing
+// overtakes anything.
+func (w *world) overtaken(p *history.Process, l letter) bool {
+	faulty := slices.ContainsFunc(w.h.Faults, func(f history.Fault) bool {
+		return !l.at.Before(f.Began.Add(-w.opts.Recovery)) && !l.at.After(later(f.Began, f.Ended).Add(w.opts.Recovery))
+	})
+	return faulty && slices.ContainsFunc(w.ears[party{p.ID, l.cid, l.callID}], func(i int) bool {
+		return w.h.Heard[i].Seq > l.seq && moot(l.typ, w.h.Heard[i].Type)
+	})
+}
+
+// moot reports whether a message of one type has no meaning behind another.
+func moot(t, behind signal.Type) bool {
+	switch t {
+	case signal.Start:
+		return behind == signal.Stop || behind == signal.Busy
+	case signal.Ringing:
+		return behind == signal.Stop || behind == signal.Accept
+	case signal.Accept, signal.Candidate, signal.Update:
+		return behind == signal.Stop
+	default:
+		return false
+	}
+}
+
+// lives reports whether p had not ended when the run had come to rest.
+func (w *world) lives(p *history.Process) bool { return p.Ended.IsZero() || p.Ended.After(w.opts.Now) }

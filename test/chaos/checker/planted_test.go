@@ -174,6 +174,28 @@ func TestFindsDuplicated(t *testing.T) {
 	})
 }
 
+// TestOvertaken: under a fault a client may drop what the end of a call has made
+// moot. Without one it may not.
+func TestOvertaken(t *testing.T) {
+	for _, faulty := range []bool{true, false} {
+		s := newStage(t)
+		s.ring()
+		if faulty {
+			s.rec.Fault(history.Fault{Kind: "partition"})("healed")
+		}
+		s.desk.say(signal.Candidate, "c1", "a")
+		s.desk.say(signal.Stop, "c1", "a")
+		s.route(0, false)
+		s.route(0, false)
+		s.pad.seen++ // the candidate is lost live, and comes behind the stop
+		s.rest()
+		r := s.check(s.history())
+		if r.Clean() != faulty || (r.Overtaken == 1) != faulty || !faulty && r.Counts()[Lost] != 1 {
+			t.Errorf("fault %t: %s, %d overtaken: %v", faulty, r, r.Overtaken, r.Findings)
+		}
+	}
+}
+
 // TestToleratesAppHandlers: an app's handler that was killed half way or returned
 // an error is called again, and another process may be called with what the first
 // had handled.

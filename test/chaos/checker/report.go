@@ -62,6 +62,9 @@ type Report struct {
 	// known outcome. Transitions are versions of records, Stored are messages in
 	// inboxes, Handled are calls of handlers.
 	Calls, Messages, Unknown, Transitions, Stored, Handled int
+	// Overtaken messages reached a process under a fault only when another had made
+	// them moot, and were dropped there.
+	Overtaken int
 	// Live are conversations whose call goes on and whose timer is not yet due.
 	Live []string
 	// Notes say what could not be judged.

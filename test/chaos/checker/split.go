@@ -68,8 +68,8 @@ func (w *world) answer(who, cid, callID string, l letter) bool {
 
 // lastEnd is the last message in the inbox of who that ends a call for it.
 func (w *world) lastEnd(who, cid, callID string, caller bool) (letter, bool) {
-	for _, l := range slices.Backward(w.letters[who]) {
-		if l.cid == cid && l.callID == callID && l.ends(caller) && !w.answer(who, cid, callID, l) {
+	for _, l := range slices.Backward(w.told[party{who, cid, callID}]) {
+		if l.ends(caller) && !w.answer(who, cid, callID, l) {
 			return l, true
 		}
 	}

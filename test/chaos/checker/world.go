@@ -31,6 +31,8 @@ type world struct {
 
 	timelines map[string]*timeline
 	letters   map[string][]letter // by recipient
+	told      map[party][]letter  // the same, by recipient and call
+	floors    []history.Floor     // both growing
 	heard     map[heardBy][]int   // indices of h.Heard
 	ears      map[party][]int     // the same, by process and call
 	refs      map[name]bool       // who was told or kept that what is refused
@@ -51,7 +53,7 @@ func newWorld(h *history.History, opts Options) *world {
 		processes: map[string]*history.Process{}, devices: map[string][]*history.Process{},
 		conversations: map[string]history.Conversation{},
 		sent:          map[name]*message{}, marks: map[string]*message{}, spoke: map[party][]*message{},
-		timelines: map[string]*timeline{}, letters: map[string][]letter{},
+		timelines: map[string]*timeline{}, letters: map[string][]letter{}, told: map[party][]letter{},
 		heard: map[heardBy][]int{}, ears: map[party][]int{}, refs: map[name]bool{},
 	}
 	for i := range h.Processes {
@@ -61,6 +63,11 @@ func newWorld(h *history.History, opts Options) *world {
 	}
 	for _, c := range h.Conversations {
 		w.conversations[c.CID] = c
+	}
+	for _, f := range h.Floors {
+		if n := len(w.floors); n == 0 || f.Seq > w.floors[n-1].Seq {
+			w.floors = append(w.floors, f)
+		}
 	}
 	for _, s := range h.Sends {
 		w.send(s)
@@ -208,6 +215,10 @@ func (w *world) match() {
 	}
 	for _, list := range w.letters {
 		slices.SortFunc(list, func(a, b letter) int { return cmp.Compare(a.seq, b.seq) })
+		for _, l := range list {
+			about := party{l.to, l.cid, l.callID}
+			w.told[about] = append(w.told[about], l)
+		}
 	}
 }
 

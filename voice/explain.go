@@ -1,0 +1,64 @@
+package voice
+
+import "github.com/voicerouter/voicerouter/signal"
+
+// explained remembers of which calls this process was told enough to understand
+// what comes next. A live message that it cannot understand shows a gap that no
+// sequence shows: Nats-Last-Sequence is that of one type, so that a start which was
+// lost live is missed by the next start alone, and the candidates behind it would
+// be handed over first.
+type explained struct {
+	calls *ring[callID, struct{}]
+}
+
+func newExplained() explained {
+	return explained{newRing[callID, struct{}](rememberCalls)}
+}
+
+// depends reports whether messages of this type may need another before them.
+func depends(typ string) bool {
+	switch signal.Type(typ) {
+	case signal.Candidate, signal.Update, signal.Stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// missing reports whether something before m is missing; mine says that this
+// process has sent something about the call.
+func (e explained) missing(m Message, mine bool) bool {
+	if _, known := e.calls.get(callID{m.CID, m.CallID}); known {
+		return false
+	}
+	switch m.Type {
+	case signal.Candidate, signal.Update:
+		return true // of the callee: its accept; of the caller: its start
+	case signal.Stop:
+		return !mine || afterAccept(m.Reason)
+	default:
+		return false
+	}
+}
+
+// afterAccept reports whether a call that ends for this reason had been answered:
+// for some it may have been.
+func afterAccept(r signal.Reason) bool {
+	switch r {
+	case signal.Hangup, signal.MaxDuration, signal.AdminTerminated, signal.Transferred,
+		signal.ICEFailed, signal.ICETimeout, signal.UserMediaFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// tell remembers that m was handed over. A candidate or update explains those that
+// follow: if what it needs had not been lost, it would have come by now.
+func (e explained) tell(m Message) {
+	switch m.Type {
+	case signal.Start, signal.Accept, signal.Candidate, signal.Update:
+		e.calls.put(callID{m.CID, m.CallID}, struct{}{})
+	default:
+	}
+}
