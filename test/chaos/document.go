@@ -19,17 +19,51 @@ var documentTemplate = template.Must(template.New("reliability.md").Funcs(templa
 	"join":  strings.Join,
 	"short": short,
 	"mib":   func(bytes uint64) uint64 { return bytes >> 20 },
-	"kinds": kinds,
+	"kinds": kindRows,
 }).Parse(documentText))
 
 // document renders docs/reliability.md from runs, the first of which is the one
 // that the document is about.
-func document(runs []*outcome) ([]byte, error) {
+func document(all runs) ([]byte, error) {
 	var b bytes.Buffer
-	if err := documentTemplate.Execute(&b, runs); err != nil {
+	if err := documentTemplate.Execute(&b, all); err != nil {
 		return nil, fmt.Errorf("chaos: report: %w", err)
 	}
 	return b.Bytes(), nil
+}
+
+// runs are what a document is about.
+type runs []*outcome
+
+// Goals lists those of all runs.
+func (r runs) Goals() []goalRow {
+	var all []goalRow
+	for _, o := range r {
+		for _, g := range o.Goals {
+			all = append(all, goalRow{o.Scenario, g})
+		}
+	}
+	return all
+}
+
+type goalRow struct {
+	Run string
+	goal
+}
+
+// kindRow is a kind of fault as the document names it.
+type kindRow struct{ Name, Does, Lasting string }
+
+func kindRows() []kindRow {
+	var rows []kindRow
+	for _, k := range kinds() {
+		lasting := fmt.Sprintf("%s to %s", k.least, k.most)
+		if k.most == 0 {
+			lasting = "a moment"
+		}
+		rows = append(rows, kindRow{k.name, k.does, lasting})
+	}
+	return rows
 }
 
 // save writes an outcome as JSON, for a document of several runs.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/voicerouter/voicerouter/internal/cluster"
@@ -43,17 +44,10 @@ func terminateWorker(ctx context.Context, r *run, pick uint64, begin func(string
 
 func killWorkers(_ context.Context, r *run, _ uint64, begin func(string)) (healer, error) {
 	begin("all")
-	var errs []error
-	for _, w := range r.fleet.Workers() {
-		errs = append(errs, w.Kill())
-	}
+	err := together(r.fleet.Workers(), (*cluster.Worker).Kill)
 	return func(ctx context.Context) error {
-		var errs []error
-		for _, w := range r.fleet.Workers() {
-			errs = append(errs, w.Start(ctx))
-		}
-		return errors.Join(errs...)
-	}, errors.Join(errs...)
+		return together(r.fleet.Workers(), func(w *cluster.Worker) error { return w.Start(ctx) })
+	}, err
 }
 
 // stepDown has one of the leaders hand over on which everything waits.
@@ -80,12 +74,19 @@ func killServer(_ context.Context, r *run, pick uint64, begin func(string)) (hea
 func killServers(_ context.Context, r *run, _ uint64, begin func(string)) (healer, error) {
 	begin("all")
 	return func(ctx context.Context) error {
-		var errs []error
-		for _, s := range r.fleet.Servers() {
-			errs = append(errs, s.Start(ctx))
-		}
-		return errors.Join(errs...)
+		return together(r.fleet.Servers(), func(s *cluster.Server) error { return s.Start(ctx) })
 	}, r.fleet.KillServers()
+}
+
+// together does something to all of a list at once.
+func together[T any](list []T, do func(T) error) error {
+	errs := make([]error, len(list))
+	var wg sync.WaitGroup
+	for i, one := range list {
+		wg.Go(func() { errs[i] = do(one) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 func pauseServer(_ context.Context, r *run, pick uint64, begin func(string)) (healer, error) {

@@ -46,8 +46,8 @@ func (o *outcome) clean() bool {
 	return o.Verdict != nil && o.Verdict.Clean() && len(o.Problems) == 0
 }
 
-// faults counts all faults.
-func (o *outcome) faults() (n int) {
+// FaultCount counts all faults.
+func (o *outcome) FaultCount() (n int) {
 	for _, f := range o.Faults {
 		n += f.Count
 	}

@@ -42,11 +42,11 @@ type kind struct {
 func kinds() []kind {
 	const second = time.Second
 	return []kind{
-		{"worker killed", ofWorkers, 4, second, 5 * second, false, killWorker, "SIGKILL to a worker, started again later"},
-		{"worker paused", ofWorkers, 2, second, 12 * second, false, pauseWorker, "SIGSTOP to a worker, SIGCONT later: also behind the ack wait"},
-		{"worker terminated", ofWorkers, 2, second, 3 * second, false, terminateWorker, "SIGTERM to a worker, started again later"},
+		{"worker killed", ofWorkers, 6, second, 5 * second, false, killWorker, "SIGKILL to a worker, started again later"},
+		{"worker paused", ofWorkers, 3, second, 12 * second, false, pauseWorker, "SIGSTOP to a worker, SIGCONT later: also behind the ack wait"},
+		{"worker terminated", ofWorkers, 3, second, 3 * second, false, terminateWorker, "SIGTERM to a worker, started again later"},
 		{"all workers killed", ofWorkers, 1, second, 4 * second, true, killWorkers, "SIGKILL to all workers at once"},
-		{"leader stepped down", ofLeaders, 4, 0, 0, false, stepDown, "a stream, a consumer or the meta group changes its leader"},
+		{"leader stepped down", ofLeaders, 5, 0, 0, false, stepDown, "a stream, a consumer or the meta group changes its leader"},
 		{"server killed", ofServers, 3, second, 8 * second, false, killServer, "SIGKILL to a server, started again later"},
 		{"server paused", ofServers, 1, second, 6 * second, false, pauseServer, "SIGSTOP to a server, SIGCONT later"},
 		{"server cut off", ofServers, 2, 2 * second, 8 * second, false, isolateServer, "the routes of a server to both others are cut; clients reach it"},
@@ -54,10 +54,10 @@ func kinds() []kind {
 		{"route delayed", ofServers, 1, 2 * second, 6 * second, false, delayRoute, "the routes between two servers take 20 to 80 ms more"},
 		{"all servers killed", ofServers, 1, second, 2 * second, true, killServers, "SIGKILL to all servers at once, started again later"},
 		{"disk full", ofServers, 1, 2 * second, 4 * second, true, fillDisks, "the store of every server refuses writes"},
-		{"link cut", ofLinks, 2, 2 * second, 8 * second, false, cutLink, "a worker, or the endpoints, and a server no longer hear each other"},
-		{"link delayed", ofLinks, 2, 2 * second, 6 * second, false, delayLink, "what passes there takes 100 to 300 ms more"},
-		{"link reset", ofLinks, 2, second, 3 * second, false, resetLink, "connections there are closed as soon as something passes"},
-		{"link refused", ofLinks, 1, second, 4 * second, false, refuseLink, "connections there are closed and refused"},
-		{"endpoint killed", ofEndpoints, 3, 0, 0, false, killEndpoint, "an endpoint or a hand-written proxy dies and is started again"},
+		{"link cut", ofLinks, 3, 2 * second, 8 * second, false, cutLink, "a worker, or the endpoints, and a server no longer hear each other"},
+		{"link delayed", ofLinks, 3, 2 * second, 6 * second, false, delayLink, "what passes there takes 100 to 300 ms more"},
+		{"link reset", ofLinks, 3, second, 3 * second, false, resetLink, "connections there are closed as soon as something passes"},
+		{"link refused", ofLinks, 2, second, 4 * second, false, refuseLink, "connections there are closed and refused"},
+		{"endpoint killed", ofEndpoints, 4, 0, 0, false, killEndpoint, "an endpoint or a hand-written proxy dies and is started again"},
 	}
 }

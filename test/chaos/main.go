@@ -100,15 +100,15 @@ func (o options) write(result *outcome) error {
 	if o.report == "" {
 		return nil
 	}
-	runs := []*outcome{result}
+	all := runs{result}
 	for _, name := range o.with {
 		other, err := loadOutcome(name)
 		if err != nil {
 			return err
 		}
-		runs = append(runs, other)
+		all = append(all, other)
 	}
-	text, err := document(runs)
+	text, err := document(all)
 	if err != nil {
 		return err
 	}

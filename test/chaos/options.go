@@ -27,7 +27,7 @@ type options struct {
 	command    string // how the program was called
 }
 
-const usage = `chaos runs three nats-server processes, workers of the real binary and endpoints
+const about = `chaos runs three nats-server processes, workers of the real binary and endpoints
 that make calls, breaks everything that can be broken, and judges afterwards
 whether anything was lost, duplicated, disordered, split, stuck or leaked. It
 exits with 1 if so. The seed decides which faults come when, and which turns the
@@ -56,7 +56,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.scenario, "scenario", "random", "which faults: "+scenarioNames())
 	f.BoolVar(&o.showFaults, "print-schedule", false, "print the schedule of the seed and exit")
 	f.Usage = func() {
-		fmt.Fprint(stderr, usage)
+		fmt.Fprint(stderr, about)
 		f.PrintDefaults()
 	}
 	if err := f.Parse(args); err != nil {

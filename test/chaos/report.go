@@ -18,7 +18,7 @@ func (o *outcome) print(w io.Writer) {
 	fmt.Fprintf(w, "messages %d sent, %d of unknown outcome; %d stored for inboxes, %d handled; %d versions of records\n",
 		o.Verdict.Messages, o.Verdict.Unknown, o.Verdict.Stored, o.Verdict.Handled, o.Verdict.Transitions)
 	fmt.Fprintf(w, "set-up   %s\nanswer   %s\n", o.Setup, o.Answer)
-	fmt.Fprintf(w, "faults   %d\n", o.faults())
+	fmt.Fprintf(w, "faults   %d\n", o.FaultCount())
 	for _, f := range o.Faults {
 		fmt.Fprintf(w, "  %-20s %3d  new call %s; on its way %s\n", f.Kind, f.Count, f.Again, f.Caught)
 	}
@@ -73,8 +73,23 @@ func short(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-// defects lists the six counts in the order of the checker.
-func (o *outcome) defects() []string {
+// usage is the memory of a process.
+type usage struct {
+	Process string
+	Bytes   uint64
+}
+
+// Memory lists the peaks by process.
+func (o *outcome) Memory() []usage {
+	var all []usage
+	for _, name := range slices.Sorted(maps.Keys(o.Peak)) {
+		all = append(all, usage{name, o.Peak[name]})
+	}
+	return all
+}
+
+// Defects lists the six counts in the order of the checker.
+func (o *outcome) Defects() []string {
 	var words []string
 	for _, k := range checker.Kinds() {
 		words = append(words, fmt.Sprint(o.Counts[string(k)]))

@@ -147,16 +147,18 @@ func (r *run) perform(ctx context.Context, cut <-chan struct{}, a act) {
 		end = r.rec.Fault(history.Fault{Kind: a.kind.name, Target: name, Detail: "for " + a.lasts.Round(time.Millisecond).String()})
 	})
 	fmt.Fprintf(r.out, "%8s  %-20s %s%s\n", a.at.Round(100*time.Millisecond), a.kind.name, target, trouble(err))
-	if heal != nil {
-		select {
-		case <-time.After(a.lasts):
-		case <-cut:
-		}
-		err = errors.Join(err, heal(ctx))
+	if heal == nil {
+		end(result(err)) // at times there is nobody to hit: no leader to step down
+		return
 	}
-	end(result(err))
-	if err != nil {
-		r.problem(fmt.Errorf("%s, %s: %w", a.kind.name, target, err))
+	select {
+	case <-time.After(a.lasts):
+	case <-cut:
+	}
+	healed := heal(ctx)
+	end(result(errors.Join(err, healed)))
+	if healed != nil {
+		r.problem(fmt.Errorf("%s, %s, does not end: %w", a.kind.name, target, healed))
 	}
 }
 
