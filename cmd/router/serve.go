@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync/atomic"
 	"time"
@@ -161,9 +162,12 @@ func verified(ctx context.Context, nc *nats.Conn, cfg config, log *slog.Logger) 
 	}
 }
 
-// unanswered reports whether err says that nobody answered, so that waiting may
-// help.
+// unanswered reports whether err says that nobody answered, or that JetStream
+// cannot now: while no server leads, say. Then waiting may help.
 func unanswered(err error) bool {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.Code >= http.StatusInternalServerError {
+		return true
+	}
 	for _, target := range []error{
 		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrConnectionClosed, nats.ErrConnectionReconnecting, nats.ErrDisconnected,
 		nats.ErrReconnectBufExceeded, context.DeadlineExceeded, jetstream.ErrJetStreamNotEnabled,

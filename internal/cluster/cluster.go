@@ -311,3 +311,14 @@ func (c *Cluster) Close() error {
 	})
 	return errors.Join(errs...)
 }
+
+// KillServers kills all servers at once.
+func (c *Cluster) KillServers() error {
+	errs := make([]error, len(c.servers))
+	var wg sync.WaitGroup
+	for i, s := range c.servers {
+		wg.Go(func() { errs[i] = s.Kill() })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
