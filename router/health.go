@@ -20,7 +20,6 @@ type health struct {
 	last     time.Time // of the last of them
 	until    time.Time // when to fetch again
 	err      error     // the last one
-	success  time.Time // the last one
 }
 
 // Commits that fail are tried again after 100 ms and doubling, to 1 s, with
@@ -61,7 +60,7 @@ func (h *health) failed(err error) time.Duration {
 func (h *health) succeeded() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.failures, h.until, h.err, h.success = 0, time.Time{}, nil, h.now()
+	h.failures, h.until, h.err = 0, time.Time{}, nil
 }
 
 // hold returns how long nothing is to be fetched.
@@ -94,14 +93,6 @@ func (h *health) complaint() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return fmt.Errorf("no batch could be stored for %v: %w", d.Round(time.Second), h.err)
-}
-
-// lately reports whether a commit was stored not longer than d ago: then what
-// fails now is not the store's fault as a whole.
-func (h *health) lately(d time.Duration) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return !h.success.IsZero() && h.now().Sub(h.success) <= d
 }
 
 // pause blocks for d or until ctx ends; it reports whether ctx still lives.
