@@ -81,4 +81,8 @@ func (s *State) normalize() {
 	if len(s.Applied) == 0 {
 		s.Applied = nil
 	}
+	if len(s.Unknown) == 0 {
+		s.Unknown = nil
+	}
+	_ = s.Unknown.Format() // as Marshal writes it; it has been through the parser
 }

@@ -129,6 +129,33 @@ func TestStateRecord(t *testing.T) {
 	}
 }
 
+// TestUnknownMembersSurvive: what a later release writes into a record without
+// raising the version lives through every decision of this one.
+func TestUnknownMembersSurvive(t *testing.T) {
+	t.Parallel()
+	b, err := goodState(t).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const later = `"later":{"a":[1,2.50,"é"]}`
+	read, err := DecodeState([]byte(strings.Replace(string(b), `{"v":1,`, `{"v":1,`+later+`,`, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newScript(t)
+	s.state, s.at, s.seq = &read, epoch0.Add(time.Minute), 100
+	s.play("operator/o1 stop n")
+	s.play("route name=Bob allow=note")
+	s.play("operator/o1 start o")
+	again, err := s.state.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.state.CallID != "o" || !strings.Contains(string(again), later) {
+		t.Errorf("want %s in the record of the next call, got %s", later, again)
+	}
+}
+
 func TestDecodeStateBroken(t *testing.T) {
 	t.Parallel()
 	good, err := goodState(t).Encode()
@@ -245,6 +272,7 @@ func FuzzDecodeState(f *testing.F) {
 	}
 	f.Add(b)
 	f.Add([]byte(`{"v":2}`))
+	f.Add([]byte(strings.Replace(string(b), "{", `{"later":{"a":[1]},`, 1)))
 	f.Add([]byte(`{"v":1,"mode":"direct","state":"none","cid":"c","past":[],"last":{"type":"","at":"2026-01-01T00:00:00.1234567+02:00"}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := DecodeState(data)

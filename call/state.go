@@ -4,12 +4,15 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/signal"
 )
 
 // Version is the version of the record that this package writes. Records of a
-// higher version are not touched: [DecodeState] returns [ErrNewerVersion].
+// higher version are not touched: [DecodeState] returns [ErrNewerVersion]. Timers
+// carry it as well. What a release may add under the same version says ADR 0019.
 const Version = 1
 
 // Mode says how a conversation is routed.
@@ -82,6 +85,11 @@ type State struct {
 	Applied []Mark     `json:"applied,omitempty"`
 	// Last is the event that led to this record.
 	Last Last `json:"last"`
+
+	// Unknown holds the members that a later release wrote under the same version.
+	// They are written back as they were read, through every decision: a worker
+	// that does not know them must not take them from those that do.
+	Unknown jsontext.Value `json:",embed"`
 }
 
 // Party is a device of the callee that rings.

@@ -174,8 +174,9 @@ func TestRequests(t *testing.T) {
 		"verify request":  new(router.VerifyRequest),
 		"verify response": new(router.VerifyResponse),
 		"timer": new(struct {
-			CallID string `json:"call_id"`
-			Epoch  uint64 `json:"epoch"`
+			Version int    `json:"v"`
+			CallID  string `json:"call_id"`
+			Epoch   uint64 `json:"epoch"`
 		}),
 	} {
 		in := example(t, name)

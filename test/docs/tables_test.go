@@ -44,8 +44,9 @@ func TestNames(t *testing.T) {
 func members(typ reflect.Type) []string {
 	var out []string
 	for field := range typ.Fields() {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		out = append(out, name)
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" { // "" holds what has no name yet
+			out = append(out, name)
+		}
 	}
 	return out
 }
