@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/subjects"
 )
@@ -89,8 +87,9 @@ func timeout(log logger) func(message) *job {
 			return nil
 		}
 		key, _, ok := subjects.ParseCall(m.Subject())
-		var f fired
-		if err := json.Unmarshal(m.Data(), &f); err != nil || !ok {
+		f, err := decodeFired(m.Data())
+		newer := errors.Is(err, call.ErrNewerVersion)
+		if err != nil && !newer || !ok {
 			log.Error("timeout cannot be read and is dropped: only routers may write timers",
 				"subject", m.Subject(), "error", fmt.Sprint(err))
 			_ = m.TermWithReason("not a timeout")
@@ -100,6 +99,9 @@ func timeout(log logger) func(message) *job {
 		j.setMetadata(meta)
 		j.event.Kind, j.event.Seq = call.Timeout, 0
 		j.event.CallID, j.event.Epoch = f.CallID, f.Epoch
+		if newer {
+			j.fault = err // it waits for a worker that can read it
+		}
 		return j
 	}
 }

@@ -48,8 +48,8 @@ type Options struct {
 	// Cache is the number of call records kept in memory; default 8192.
 	Cache int
 	// Priority of this worker among those that share the consumer, 1 (first) to
-	// 9; default: drawn at random. Workers of different priority do not compete
-	// for the messages of one call while the first of them keeps up.
+	// 9; default: drawn at random from 1 to 8. Workers of different priority do
+	// not compete for the messages of one call while the first of them keeps up.
 	Priority int
 	// Logger receives what operators need to know, no content of messages.
 	Logger *slog.Logger
@@ -88,7 +88,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Cache = 8192
 	}
 	if o.Priority < 1 || o.Priority > 9 {
-		o.Priority = 1 + rand.IntN(9)
+		o.Priority = 1 + rand.IntN(lastPriority-1)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -157,14 +157,8 @@ func (o outbound) timer(g *group, t call.Timer) error {
 	return nil
 }
 
-// fired is the payload of a timer, and so of the timeout it becomes.
-type fired struct {
-	CallID string `json:"call_id"`
-	Epoch  uint64 `json:"epoch"`
-}
-
 func timerMessage(key string, t call.Timer) (*nats.Msg, error) {
-	data, err := json.Marshal(fired{CallID: t.CallID, Epoch: t.Epoch})
+	data, err := json.Marshal(fired{Version: call.Version, CallID: t.CallID, Epoch: t.Epoch})
 	if err != nil {
 		return nil, fmt.Errorf("router: encode timer of %s: %w", key, err)
 	}

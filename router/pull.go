@@ -50,6 +50,8 @@ type pull struct {
 	handle func(message)
 	// hold returns how long to ask for nothing because the worker is in trouble.
 	hold func() time.Duration
+	// yields reports whether all others that ask are to be served first.
+	yields func() bool
 
 	mu       sync.Mutex
 	open     int       // messages asked for that have neither come nor been called off
@@ -134,6 +136,9 @@ func (p *pull) more(inbox string) {
 	}
 	ask := p.ask
 	ask.Batch -= p.open
+	if ask.Group != "" && p.yields() {
+		ask.Priority = lastPriority
+	}
 	data, err := json.Marshal(ask)
 	if err != nil {
 		p.lose(err)

@@ -16,6 +16,7 @@ func (b *bench) puller(r *Router, got chan<- message) *pull {
 		nc: r.opts.Conn, subject: subjects.RequestNext(subjects.StreamIn, subjects.ConsumerRouter),
 		ask:    pullRequest{Expires: pullExpiry.Nanoseconds(), Batch: 8, Group: subjects.GroupRouter, Priority: 1},
 		handle: func(m message) { got <- m }, hold: func() time.Duration { return 0 },
+		yields: func() bool { return false },
 	}
 }
 

@@ -34,6 +34,7 @@ type Router struct {
 	stopping  atomic.Bool
 	noKey     atomic.Pointer[complaint]
 	aside     chan struct{}
+	yields    atomic.Bool // others are served first
 }
 
 // complaint is something that keeps a worker from doing its part.
@@ -203,6 +204,7 @@ func (r *Router) worker() (*worker, error) {
 		ackFloor:  &r.ackFloor,
 		onStarved: r.onStarved,
 		onNoKey:   r.stepAside,
+		onNewer:   r.yield,
 	}, nil
 }
 
@@ -214,7 +216,7 @@ func (r *Router) intakes(dead <-chan struct{}) []intake {
 		return intake{
 			stream: stream, consumer: consumer, log: r.log, metrics: r.metrics,
 			pull: func() *pull {
-				return &pull{nc: r.opts.Conn, subject: subjects.RequestNext(stream, consumer), ask: ask, handle: push(accept, r.jobs, dead), hold: r.health.hold}
+				return &pull{nc: r.opts.Conn, subject: subjects.RequestNext(stream, consumer), ask: ask, handle: push(accept, r.jobs, dead), hold: r.health.hold, yields: r.yields.Load}
 			},
 		}
 	}

@@ -31,6 +31,8 @@ type worker struct {
 	ackFloor *atomic.Uint64
 	// onNoKey is told when calls arrive that need a key that is not here.
 	onNoKey func(error)
+	// onNewer is told when a record was written by a newer release.
+	onNewer func(error)
 	// onStarved is told when the store refused for want of space.
 	onStarved func()
 }
@@ -204,7 +206,10 @@ func (w *worker) sound(ctx context.Context, groups []*group) []*group {
 		if _, ok := errors.AsType[errNoProxyKey](g.fault); ok {
 			w.onNoKey(g.fault)
 		}
-		w.sendBack(g, time.Second<<min(max(g.jobs[0].event.Delivery-1, 0), 6))
+		if errors.Is(g.fault, call.ErrNewerVersion) {
+			w.onNewer(g.fault)
+		}
+		w.sendBack(g, faultDelay(g.fault, g.jobs[0].event.Delivery))
 	}
 	return keep
 }
