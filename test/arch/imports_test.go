@@ -98,6 +98,7 @@ var rules = map[string]rule{
 	"test/clock":       {},
 	"test/docs":        {},
 	"test/integration": {},
+	"test/operations":  {},
 	"test/security":    {},
 }
 
