@@ -163,6 +163,7 @@ func (b *inbox) page(ctx context.Context, p page) {
 	if p.restart {
 		b.c.log.Warn("the stream has begun anew, starting afresh")
 		b.seen, b.warm, b.cold = seen{}, false, nil
+		b.filter.restart()
 	}
 	if !b.warm {
 		if b.chill(p); p.more {

@@ -223,6 +223,16 @@ func TestInboxOrder(t *testing.T) {
 			},
 			want: []string{"start c1", "stop c1"},
 		},
+		"a stream that was restored holds again what was handed over": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				first := r(2, signal.Start, "c1")
+				d.answer(2, first)
+				d.arrive(r(9, signal.Candidate, "c1"), 0)
+				d.page(context.Background(), page{gen: d.want.Load(), restart: true, upto: 3, messages: []raw{first, r(3, signal.Start, "c2")}})
+				d.arrive(r(4, signal.Stop, "c1"), 0)
+			},
+			want: []string{"start c1", "candidate c1", "start c2", "stop c1"},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
