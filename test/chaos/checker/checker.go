@@ -62,7 +62,7 @@ func Check(ctx context.Context, h *history.History, store Store, opts Options) (
 	}
 	w.match()
 	for _, judge := range []func(){
-		w.lostMessages, w.unsaid, w.unheard,
+		w.lostMessages, w.unsaid, w.unheard, w.vanished,
 		w.handledTwice, w.appliedTwice, w.storedTwice,
 		w.records, w.handlers, w.linear,
 		w.splitCalls, w.splitRelays,
