@@ -49,7 +49,7 @@ func fill(d *time.Duration, fallback time.Duration) {
 	}
 }
 
-// Check judges a run. Its error says that the store could not be read; defects are
+// Check judges a run that has come to rest: see workload.Quiesce. Its error says that the store could not be read; defects are
 // in the report.
 func Check(ctx context.Context, h *history.History, store Store, opts Options) (*Report, error) {
 	w := newWorld(h, opts.withDefaults())

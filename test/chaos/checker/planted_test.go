@@ -92,6 +92,17 @@ func TestFindsLost(t *testing.T) {
 			s.desk.seen++
 			s.rest()
 		}},
+		{name: "a stop that its handler never saw, before all were closed", rule: "stored and not heard", do: func(s *stage) {
+			s.answer()
+			s.desk.say(signal.Stop, "c1", "a")
+			s.route(0, false)
+			s.pad.seen++
+			s.rest()
+			for _, d := range s.devices {
+				s.tick()
+				d.end(false)
+			}
+		}},
 		{name: "a message to an app that none of its processes saw", rule: "stored and not heard", do: func(s *stage) {
 			s.desk.send(signal.Busy, relay, "d1", "x", nil)
 			s.route(0, false)

@@ -94,5 +94,12 @@ func moot(t, behind signal.Type) bool {
 	}
 }
 
-// lives reports whether p had not ended when the run had come to rest.
-func (w *world) lives(p *history.Process) bool { return p.Ended.IsZero() || p.Ended.After(w.opts.Now) }
+// lives reports whether p lived until the run had come to rest: it was closed, if at
+// all, after everything had been sent.
+func (w *world) lives(p *history.Process) bool {
+	if p.Ended.IsZero() || p.Ended.After(w.opts.Now) {
+		return true
+	}
+	last := len(w.h.Sends) - 1
+	return !p.Killed && (last < 0 || p.Ended.After(w.h.Sends[last].At))
+}
