@@ -49,7 +49,7 @@ func fill(d *time.Duration, fallback time.Duration) {
 	}
 }
 
-// Check judges a run. Its error says that the store could not be read; defects are
+// Check judges a run that has come to rest: see workload.Quiesce. Its error says that the store could not be read; defects are
 // in the report.
 func Check(ctx context.Context, h *history.History, store Store, opts Options) (*Report, error) {
 	w := newWorld(h, opts.withDefaults())
@@ -62,7 +62,7 @@ func Check(ctx context.Context, h *history.History, store Store, opts Options) (
 	}
 	w.match()
 	for _, judge := range []func(){
-		w.lostMessages, w.unsaid, w.unheard,
+		w.lostMessages, w.unsaid, w.unheard, w.vanished,
 		w.handledTwice, w.appliedTwice, w.storedTwice,
 		w.records, w.handlers, w.linear,
 		w.splitCalls, w.splitRelays,

@@ -10,14 +10,14 @@ import (
 // whose handler did not return, or returned an error, is rightly called again.
 func (w *world) handledTwice() {
 	for by, calls := range w.heard {
-		p := w.processes[by.process]
+		p := w.processes[by.who]
 		for n, i := range calls[1:] {
 			before, e := w.h.Heard[calls[n]], w.h.Heard[i]
 			if p != nil && p.App && (before.Error != "" || before.Returned.IsZero() && p.Killed) {
 				continue
 			}
 			w.report.add(Finding{
-				Kind: Duplicated, Rule: "handled twice in one process", CID: e.CID, CallID: e.CallID, Who: by.process, JTI: e.JTI, At: e.At,
+				Kind: Duplicated, Rule: "handled twice in one process", CID: e.CID, CallID: e.CallID, Who: by.who, JTI: e.JTI, At: e.At,
 				Detail: fmt.Sprintf("%s, sequences %d and %d in VOICE_OUT", e.Type, before.Seq, e.Seq),
 			})
 		}

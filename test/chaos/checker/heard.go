@@ -35,7 +35,7 @@ func (w *world) handlers() {
 		if calls := w.heard[heardBy{e.Process, e.From, e.JTI}]; calls[0] != i {
 			continue // judged by handledTwice
 		}
-		if lane := (heardBy{process: p.ID, from: e.CID}); !p.App {
+		if lane := (heardBy{who: p.ID, from: e.CID}); !p.App {
 			if e.Seq != 0 && e.Seq < last[lane] {
 				w.misheard(e, "handled out of the order of the stream", fmt.Sprintf("after sequence %d", last[lane]))
 			}

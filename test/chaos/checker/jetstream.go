@@ -11,8 +11,12 @@ import (
 	"github.com/voicerouter/voicerouter/subjects"
 )
 
-// readBatch is how many messages are asked for at once.
-const readBatch = 1000
+const (
+	// readBatch is how many messages are asked for at once.
+	readBatch = 1000
+	// patience is how many times in a row, 2 s each, nothing may come.
+	patience = 15
+)
 
 // stream reads the streams of a fleet.
 type stream struct {
@@ -44,15 +48,22 @@ func (s *stream) Messages(ctx context.Context, visit func(Message) error) error 
 	if err != nil {
 		return fmt.Errorf("checker: read %s: %w", subjects.StreamOut, err)
 	}
-	for last := uint64(0); last < end.LastSeq; {
+	for last, empty := uint64(0), 0; last < end.LastSeq; {
 		next, err := s.page(ctx, cons, last, end.LastSeq, visit)
 		if err != nil {
 			return err
 		}
-		if next == last {
-			return nil // what stood at the end has gone: a timer
+		if next > last {
+			last, empty = next, 0
+			continue
 		}
-		last = next
+		// What stood at the end may have gone, a timer; or the server is slow.
+		if info, err := cons.Info(ctx); err == nil && info.NumPending == 0 {
+			return nil
+		}
+		if empty++; empty == patience {
+			return fmt.Errorf("checker: read %s: nothing comes behind %d of %d", subjects.StreamOut, last, end.LastSeq)
+		}
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ func (w *world) operations(t *timeline) []porcupine.Operation {
 		if len(m.versions) > 0 || m.answered || !m.acked {
 			continue
 		}
-		if _, ok := w.silent(m); !ok {
+		if !w.silent(m) {
 			continue // found by lostMessages
 		}
 		ops = append(ops, porcupine.Operation{

@@ -28,7 +28,7 @@ func (w *world) lostMessages() {
 		if !m.acked || m.answered || len(m.versions) > 0 {
 			continue
 		}
-		if _, ok := w.silent(m); ok {
+		if w.silent(m) {
 			continue
 		}
 		w.report.add(Finding{
@@ -38,9 +38,9 @@ func (w *world) lostMessages() {
 	}
 }
 
-// silent returns the row by which m rightly left no trace on a record that was in
-// force between its publication and the time by which it was handled.
-func (w *world) silent(m *message) (row string, ok bool) {
+// silent reports whether m rightly left no trace on a record that was in force
+// between its publication and the time by which it was handled.
+func (w *world) silent(m *message) bool {
 	t := m.line
 	for i := range len(t.versions) + 1 {
 		if i < len(t.versions) && t.versions[i].at.Before(m.At.Add(-w.opts.Skew)) {
@@ -50,11 +50,11 @@ func (w *world) silent(m *message) (row string, ok bool) {
 			break // and this one began when m had been handled
 		}
 		s := t.state(i)
-		if row, ok := nothing(s, m, t.cid); ok {
-			return row, true
+		if _, ok := nothing(s, m, t.cid); ok {
+			return true
 		}
 	}
-	return "", false
+	return false
 }
 
 func describe(s *call.State) string {
@@ -85,6 +85,7 @@ func (w *world) unsaid() {
 	for _, t := range w.lines() {
 		for i := range t.versions {
 			w.untold(&t.versions[i])
+			w.notForwarded(t, &t.versions[i])
 			for _, o := range obligations(t, i) {
 				c := get(o)
 				c.at = t.versions[i].at
@@ -188,77 +189,13 @@ func (w *world) untold(v *version) {
 	}
 }
 
-// unheard finds messages in inboxes that a process did not hear although it lived
-// from before they were stored to the end of the run. Of an app, one process has
-// to.
-func (w *world) unheard() {
-	for to, letters := range w.letters {
-		for _, l := range letters {
-			heard, owed := 0, []*history.Process{}
-			for _, p := range w.devices[to] {
-				if len(w.heard[heardBy{p.ID, l.from, l.jti}]) > 0 {
-					heard++
-				} else if w.lives(p) && !p.Began.After(l.at) && !w.spared(p, l) {
-					owed = append(owed, p)
-				}
-			}
-			for _, p := range owed {
-				if p.App && heard > 0 {
-					continue
-				}
-				w.report.add(Finding{
-					Kind: Lost, Rule: "stored and not heard", CID: l.cid, CallID: l.callID, Who: p.ID, JTI: l.jti, At: l.at,
-					Detail: fmt.Sprintf("%s %s, sequence %d in VOICE_OUT", l.typ, l.reason, l.seq),
-				})
-			}
-		}
+// notForwarded finds messages that a record in direct mode shows as passed on and
+// that did not arrive.
+func (w *world) notForwarded(t *timeline, v *version) {
+	if m := v.by; t.direct && m != nil && v.s.Last.Code == "" && w.arrived[heardBy{m.To, m.From, m.JTI}] == 0 {
+		w.report.add(Finding{
+			Kind: Lost, Rule: "decided and not said", CID: m.CID, CallID: m.CallID, Who: m.To, JTI: m.JTI, At: v.at,
+			Detail: fmt.Sprintf("%s of %s, direct", m.Type, m.From),
+		})
 	}
 }
-
-// spared reports whether p rightly did not hear l: it is about what this device
-// did itself, or about a call that was over when the process began.
-func (w *world) spared(p *history.Process, l letter) bool {
-	if l.typ == signal.Stop && l.party != "" && l.party == p.Party {
-		return true
-	}
-	if w.overtaken(p, l) {
-		w.report.Overtaken++
-		return true
-	}
-	if !l.at.Before(w.warm(p)) {
-		return false
-	}
-	return slices.ContainsFunc(w.told[party{l.to, l.cid, l.callID}], func(end letter) bool {
-		return end.typ == signal.Stop || end.typ == signal.Busy
-	})
-}
-
-// overtaken reports whether p heard what makes l moot before l could reach it: a
-// client drops what it should have heard before the end of a call, and ringing
-// before the answer. Live messages are only lost under faults; without one nothing
-// overtakes anything.
-func (w *world) overtaken(p *history.Process, l letter) bool {
-	faulty := slices.ContainsFunc(w.h.Faults, func(f history.Fault) bool {
-		return !l.at.Before(f.Began.Add(-w.opts.Recovery)) && !l.at.After(later(f.Began, f.Ended).Add(w.opts.Recovery))
-	})
-	return faulty && slices.ContainsFunc(w.ears[party{p.ID, l.cid, l.callID}], func(i int) bool {
-		return w.h.Heard[i].Seq > l.seq && moot(l.typ, w.h.Heard[i].Type)
-	})
-}
-
-// moot reports whether a message of one type has no meaning behind another.
-func moot(t, behind signal.Type) bool {
-	switch t {
-	case signal.Start:
-		return behind == signal.Stop || behind == signal.Busy
-	case signal.Ringing:
-		return behind == signal.Stop || behind == signal.Accept
-	case signal.Accept, signal.Candidate, signal.Update:
-		return behind == signal.Stop
-	default:
-		return false
-	}
-}
-
-// lives reports whether p had not ended when the run had come to rest.
-func (w *world) lives(p *history.Process) bool { return p.Ended.IsZero() || p.Ended.After(w.opts.Now) }

@@ -106,8 +106,15 @@ func TestForbidden(t *testing.T) {
 		}
 	}
 	for _, legal := range [][2]*call.State{
-		{none(), ringing()}, {ringing(), active()}, {ringing(), declined()}, {active(), hangup()}, {ringing(), busy()},
-		{ringing(), timeout()}, {ringing(), again()}, {ringing(), crossing()}, {declined(), declined()},
+		{none(), ringing()},
+		{ringing(), active()},
+		{ringing(), declined()},
+		{active(), hangup()},
+		{ringing(), busy()},
+		{ringing(), timeout()},
+		{ringing(), again()},
+		{ringing(), crossing()},
+		{declined(), declined()},
 	} {
 		if _, fault := forbidden(legal[0], legal[1]); fault != "" {
 			t.Errorf("%s, then %s %s: got %q", describe(legal[0]), legal[1].Last.Type, describe(legal[1]), fault)

@@ -31,23 +31,22 @@ type failer interface{ Fatalf(string, ...any) }
 // sim is a fleet that makes no mistakes, its broker and its endpoints: it drives
 // the state machine and writes the history and the stream that a run would leave.
 type sim struct {
-	t         failer
-	now       time.Time
-	rec       *history.Recorder
-	log       *bytes.Buffer
-	key       identity.PrivateKey
-	in, out   uint64
-	states    map[string]*call.State
-	timers    map[string]call.Timer
-	armed     map[string]Message
-	stored    []Message
-	devices   []*device
-	flight    []*inbound
-	routes    map[string]history.Conversation
-	delivered map[string]int // per device: letters handled
-	inboxes   map[string][]Message
-	left      Leftovers
-	rows      map[string]int // of the tables, by which nothing came of a message
+	t       failer
+	now     time.Time
+	rec     *history.Recorder
+	log     *bytes.Buffer
+	key     identity.PrivateKey
+	in, out uint64
+	states  map[string]*call.State
+	timers  map[string]call.Timer
+	armed   map[string]Message
+	stored  []Message
+	devices []*device
+	flight  []*inbound
+	routes  map[string]history.Conversation
+	inboxes map[string][]Message
+	left    Leftovers
+	rows    map[string]int // of the tables, by which nothing came of a message
 }
 
 // inbound is a message in VOICE_IN.
@@ -138,46 +137,6 @@ func (s *sim) device(who, party string, app bool) *device {
 	d.end = s.rec.Process(history.Process{ID: d.id, Self: who, Party: party, App: app})
 	s.devices = append(s.devices, d)
 	return d
-}
-
-// say sends a message of a masked call.
-func (d *device) say(typ signal.Type, cid, callID string) *inbound {
-	return d.send(typ, proxy, cid, callID, nil)
-}
-
-// send publishes a message; the broker acknowledges it.
-func (d *device) send(typ signal.Type, to, cid, callID string, change func(*signal.Message)) *inbound {
-	d.n++
-	m := signal.Message{
-		Type: typ, JTI: fmt.Sprintf("j%d-%d", d.index, d.n), Issuer: identity.MustID(d.who), Recipient: identity.MustID(to),
-		CID: cid, CallID: callID, Party: d.name,
-	}
-	if typ.HasPeerInfo() {
-		m.PeerInfo = "offer"
-	}
-	if change != nil {
-		change(&m)
-	}
-	d.s.tick()
-	done := d.s.rec.Send(d.sent(m))
-	d.s.tick()
-	i := d.s.accept(m, d.mode(m))
-	done(history.Outcome{Result: history.Acked, Seq: i.e.Seq})
-	return i
-}
-
-func (d *device) mode(m signal.Message) call.Mode {
-	if m.Recipient.String() == proxy {
-		return call.Masked
-	}
-	return call.Direct
-}
-
-func (d *device) sent(m signal.Message) history.Send {
-	return history.Send{
-		Process: d.id, JTI: m.JTI, Type: m.Type, CID: m.CID, CallID: m.CallID, From: d.who, To: m.Recipient.String(),
-		Party: m.Party, Mode: d.mode(m), Reason: m.Reason, PeerInfo: m.PeerInfo, Data: string(m.Data),
-	}
 }
 
 // accept stores a message in VOICE_IN.
@@ -302,32 +261,6 @@ func (s *sim) put(subject string, data []byte) {
 	if to, _, ok := subjects.ParseInbox(subject); ok {
 		s.inboxes[to] = append(s.inboxes[to], m)
 	}
-}
-
-// hear hands the next letter to the handlers of d; false if there is none. What is
-// about the device itself is not handed over.
-func (d *device) hear() (letter, bool) {
-	if d.seen == len(d.s.inboxes[d.who]) {
-		return letter{}, false
-	}
-	l, _, err := open(d.s.inboxes[d.who][d.seen], d.who)
-	if err != nil {
-		d.s.t.Fatalf("open: %v", err)
-	}
-	d.seen++
-	if l.typ == signal.Stop && l.party != "" && l.party == d.name {
-		return l, true
-	}
-	d.s.tick()
-	d.heard(l)(nil)
-	return l, true
-}
-
-func (d *device) heard(l letter) (returned func(error)) {
-	return d.s.rec.Heard(history.Heard{
-		Process: d.id, JTI: l.jti, Type: l.typ, CID: l.cid, CallID: l.callID, From: l.from, Reason: l.reason,
-		Seq: l.seq, Stored: l.at, Party: l.party, ReplacedBy: l.replacedBy, Code: l.code, Ref: l.ref,
-	})
 }
 
 // settle handles all that is in flight and lets every handler run.

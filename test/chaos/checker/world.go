@@ -32,6 +32,7 @@ type world struct {
 	timelines map[string]*timeline
 	letters   map[string][]letter // by recipient
 	told      map[party][]letter  // the same, by recipient and call
+	arrived   map[heardBy]int     // how often a message stands in an inbox, by recipient
 	floors    []history.Floor     // both growing
 	heard     map[heardBy][]int   // indices of h.Heard
 	ears      map[party][]int     // the same, by process and call
@@ -44,8 +45,8 @@ type name struct{ who, jti string }
 // party is one identity in one call, as it names the call.
 type party struct{ who, cid, callID string }
 
-// heardBy is a message at one process.
-type heardBy struct{ process, from, jti string }
+// heardBy is a message at one process, or in the inbox of an identity.
+type heardBy struct{ who, from, jti string }
 
 func newWorld(h *history.History, opts Options) *world {
 	w := &world{
@@ -53,7 +54,7 @@ func newWorld(h *history.History, opts Options) *world {
 		processes: map[string]*history.Process{}, devices: map[string][]*history.Process{},
 		conversations: map[string]history.Conversation{},
 		sent:          map[name]*message{}, marks: map[string]*message{}, spoke: map[party][]*message{},
-		timelines: map[string]*timeline{}, letters: map[string][]letter{}, told: map[party][]letter{},
+		timelines: map[string]*timeline{}, letters: map[string][]letter{}, told: map[party][]letter{}, arrived: map[heardBy]int{},
 		heard: map[heardBy][]int{}, ears: map[party][]int{}, refs: map[name]bool{},
 	}
 	for i := range h.Processes {
@@ -129,6 +130,7 @@ func (w *world) takeLetter(m Message, to string) error {
 		return err
 	}
 	w.letters[to] = append(w.letters[to], l)
+	w.arrived[heardBy{to, l.from, l.jti}]++
 	if l.typ == signal.Error {
 		w.refs[name{to, l.ref}] = true
 	}

@@ -86,14 +86,7 @@ type heard struct {
 }
 
 // knows reports whether an old client knows a type.
-func knows(t signal.Type) bool {
-	for _, known := range sixTypes {
-		if t == known {
-			return true
-		}
-	}
-	return false
-}
+func knows(t signal.Type) bool { return slices.Contains(sixTypes, t) }
 
 // play makes the call and sees to it that it ends.
 func (r *run) play(ctx context.Context, s scene) {
@@ -209,14 +202,7 @@ func (r *run) awaitAny(ctx context.Context, fits func(heard) bool) (heard, bool)
 
 // is matches a type.
 func is(types ...signal.Type) func(voice.Message) bool {
-	return func(m voice.Message) bool {
-		for _, t := range types {
-			if m.Type == t {
-				return true
-			}
-		}
-		return false
-	}
+	return func(m voice.Message) bool { return slices.Contains(types, m.Type) }
 }
 
 // talk lets some time pass.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -221,11 +222,7 @@ func (w *Workload) conversations(ctx context.Context, s *slot) error {
 func (w *Workload) Stats() (begun, held int, ended map[string]int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	ended = map[string]int{}
-	for name, n := range w.counts {
-		ended[name] = n
-	}
-	return int(w.begun.Load()), int(w.held.Load()), ended
+	return int(w.begun.Load()), int(w.held.Load()), maps.Clone(w.counts)
 }
 
 // Restart ends the process of an endpoint or relay that n picks, and starts

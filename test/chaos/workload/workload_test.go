@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/voicerouter/voicerouter/internal/broker/brokertest"
 	"github.com/voicerouter/voicerouter/internal/provision"
 	"github.com/voicerouter/voicerouter/router"
+	"github.com/voicerouter/voicerouter/subjects"
 	"github.com/voicerouter/voicerouter/test/chaos/checker"
 	"github.com/voicerouter/voicerouter/test/chaos/history"
 	"github.com/voicerouter/voicerouter/voice"
@@ -124,11 +126,13 @@ func (f *fleet) judge(w *Workload, rec *history.Recorder, path string) *checker.
 		f.t.Fatal(err)
 	}
 	report, err := checker.Check(ctx, h, checker.NewStore(f.js, nil), checker.Options{
-		Now: now, Policy: call.Policy{RingTimeout: ringTimeout},
+		// A machine that tests many things at once may stop for some seconds.
+		Now: now, Policy: call.Policy{RingTimeout: ringTimeout}, Slack: 20 * time.Second,
 	})
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	f.tampered(ctx, h, now)
 	if err := errors.Join(w.Close(ctx), rec.Close()); err != nil {
 		f.t.Error(err)
 	}
@@ -151,6 +155,81 @@ func (f *fleet) judge(w *Workload, rec *history.Recorder, path string) *checker.
 		f.t.Log(note)
 	}
 	return report
+}
+
+// tampered judges the run again with something wrong in the streams: what finds
+// nothing in a real run must find that.
+func (f *fleet) tampered(ctx context.Context, h *history.History, now time.Time) {
+	f.t.Helper()
+	first := func(matches func(checker.Message) bool) func(checker.Message) bool {
+		done := false
+		return func(m checker.Message) bool {
+			hit := !done && matches(m)
+			done = done || hit
+			return hit
+		}
+	}
+	inbox := func(typ string) func(checker.Message) bool {
+		return first(func(m checker.Message) bool {
+			_, t, ok := subjects.ParseInbox(m.Subject)
+			return ok && t == typ
+		})
+	}
+	names := strings.Join(f.cast.Users(), " ")
+	gone := func(m checker.Message) []checker.Message { return nil }
+	for _, test := range []struct {
+		name   string
+		want   checker.Kind
+		on     func(checker.Message) bool
+		become func(checker.Message) []checker.Message
+	}{
+		{"a start is missing", checker.Lost, inbox("start"), gone},
+		{"an accept is missing", checker.Lost, inbox("accept"), gone},
+		{"an error is missing", checker.Lost, inbox("error"), gone},
+		{"a busy stands twice", checker.Duplicated, inbox("busy"), func(m checker.Message) []checker.Message {
+			again := m
+			again.Seq += 1 << 40
+			return []checker.Message{m, again}
+		}},
+		{"a header names everybody", checker.Leaked, inbox("accept"), func(m checker.Message) []checker.Message {
+			m.Header = map[string][]string{"Trace": {names}}
+			return []checker.Message{m}
+		}},
+		{"a record is missing", checker.Disordered, first(func(m checker.Message) bool {
+			return strings.Contains(string(m.Data), `"state":"active"`)
+		}), gone},
+	} {
+		store := &tampered{checker.NewStore(f.js, nil), test.on, test.become}
+		report, err := checker.Check(ctx, h, store, checker.Options{Now: now, Policy: call.Policy{RingTimeout: ringTimeout}})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if report.Counts()[test.want] == 0 {
+			f.t.Errorf("%s: %s, want some %s", test.name, report, test.want)
+		}
+	}
+}
+
+// tampered is a store in which some messages are others.
+type tampered struct {
+	checker.Store
+	on     func(checker.Message) bool
+	become func(checker.Message) []checker.Message
+}
+
+func (s *tampered) Messages(ctx context.Context, visit func(checker.Message) error) error {
+	return s.Store.Messages(ctx, func(m checker.Message) error {
+		list := []checker.Message{m}
+		if s.on(m) {
+			list = s.become(m)
+		}
+		for _, m := range list {
+			if err := visit(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // TestQuiet: without faults every scene is played, and there is nothing to find.
