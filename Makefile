@@ -2,8 +2,9 @@
 GO ?= go
 TOOL = $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
+CHAOS ?= --duration 1m
 
-.PHONY: check test race lint fuzz bench demo
+.PHONY: check test race lint fuzz bench demo chaos
 
 check: lint test race fuzz demo ## everything that CI does
 
@@ -33,3 +34,6 @@ bench: ## the benchmarks of docs/performance.md
 
 demo: ## nine calls through a proxy
 	$(GO) run ./cmd/router demo
+
+chaos: ## calls through a fleet in which everything is broken; docs/reliability.md
+	$(GO) run ./test/chaos $(CHAOS)

@@ -70,11 +70,6 @@ func (f *filter) judge(m Message) string {
 	return pass
 }
 
-// restart is told that the stream has begun anew. It may hold again what was
-// handed over before, under the same sequence even if it was restored from a
-// backup: from here on that is a repetition.
-func (f *filter) restart() { f.recent.putAll(0) }
-
 // own reports whether m is a stop about what this very device did.
 func (f *filter) own(m Message) bool {
 	if m.Type != signal.Stop || f.party == "" || m.Data == nil {

@@ -27,6 +27,7 @@ const (
 type inbox struct {
 	c      *Client
 	seen   seen
+	past   past // what was seen before the stream ended earlier than it had
 	filter *filter
 	story  explained
 
@@ -100,7 +101,7 @@ func (b *inbox) live(ctx context.Context, msg *nats.Msg) {
 		b.c.log.Warn("live message without a stream sequence ignored", "subject", msg.Subject)
 		return
 	}
-	if b.seen.has(r.seq) {
+	if b.seen.has(r.seq) || b.past.has(r) {
 		return
 	}
 	if !b.behind && last > b.seen.floor && !b.seen.has(last) {
@@ -161,9 +162,9 @@ func (b *inbox) page(ctx context.Context, p page) {
 		b.hold.Reset(b.c.opts.HoldFor)
 	}
 	if p.restart {
-		b.c.log.Warn("the stream has begun anew, starting afresh")
-		b.seen, b.warm, b.cold = seen{}, false, nil
-		b.filter.restart()
+		b.c.log.Warn("the stream ends earlier than it had, reading all of it again")
+		b.past.keep(b.seen)
+		b.seen = seen{}
 	}
 	if !b.warm {
 		if b.chill(p); p.more {
@@ -235,9 +236,10 @@ func (b *inbox) deliver(ctx context.Context, r raw) {
 
 // admit marks r as seen; ok is false if it was before, or is no valid message.
 func (b *inbox) admit(r raw) (m Message, ok bool) {
-	if b.seen.has(r.seq) {
+	if b.seen.has(r.seq) || b.past.has(r) {
 		return Message{}, false
 	}
+	b.past.note(r)
 	if b.seen.add(r.seq) {
 		b.c.log.Error("too many messages without a sync, some may be missed", "seq", r.seq)
 	}

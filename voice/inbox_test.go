@@ -233,6 +233,28 @@ func TestInboxOrder(t *testing.T) {
 			},
 			want: []string{"start c1", "candidate c1", "start c2", "stop c1"},
 		},
+		"a server that is behind repeats nothing": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				one, two, three := r(1, signal.Start, "c1"), r(2, signal.Accept, "c1"), r(3, signal.Stop, "c1")
+				d.answer(2, one, two)
+				d.page(context.Background(), page{gen: d.want.Load(), restart: true, upto: 1, messages: []raw{one}})
+				d.arrive(three, 0)
+				d.fallBehind()
+				d.answer(3, two, three)
+			},
+			want: []string{"start c1", "accept c1", "stop c1"},
+		},
+		"a stream that was made anew has other messages": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.answer(2, r(1, signal.Start, "c1"), r(2, signal.Stop, "c1"))
+				one, two := r(1, signal.Start, "c2"), r(2, signal.Stop, "c2")
+				d.page(context.Background(), page{gen: d.want.Load(), restart: true, upto: 0})
+				d.fallBehind()
+				d.arrive(two, 0)
+				d.answer(2, one, two)
+			},
+			want: []string{"start c2", "stop c2"},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -32,13 +32,6 @@ func (r *ring[K, V]) put(k K, v V) {
 	r.values[k] = v
 }
 
-// putAll sets the value of every k that is known.
-func (r *ring[K, V]) putAll(v V) {
-	for k := range r.values {
-		r.values[k] = v
-	}
-}
-
 // callSet remembers calls. It is safe for concurrent use.
 type callSet struct {
 	mu    sync.Mutex

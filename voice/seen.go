@@ -3,6 +3,7 @@ package voice
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // maxAbove bounds the sequences that are remembered one by one. Each answer of
@@ -51,3 +52,33 @@ func (s *seen) raise(floor uint64) {
 		}
 	}
 }
+
+// past is what was seen of a stream that then ended earlier than it had. It was
+// deleted and made anew, or restored from a backup: then its sequences come again
+// with other messages. Or a server that leads no more, and does not know it yet,
+// or one that leads and is not up to date, spoke of it: then the same messages
+// come again. Their times tell which.
+type past struct {
+	seen
+	until  time.Time // of the newest message of it
+	newest time.Time // of all messages that were decided on
+}
+
+// note remembers how late it was when r was stored.
+func (p *past) note(r raw) {
+	if r.at.After(p.newest) {
+		p.newest = r.at
+	}
+}
+
+// keep makes what was seen until now part of the past.
+func (p *past) keep(s seen) {
+	p.until = p.newest
+	for seq := range s.above {
+		p.add(seq)
+	}
+	p.raise(s.floor)
+}
+
+// has reports whether r was decided on before.
+func (p *past) has(r raw) bool { return p.seen.has(r.seq) && !r.at.After(p.until) }

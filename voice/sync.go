@@ -21,7 +21,7 @@ type page struct {
 	ended    []signal.SyncCall
 	upto     uint64
 	more     bool
-	restart  bool // the stream has begun anew: what was known of it is void
+	restart  bool // the stream ends earlier than it had: see past
 }
 
 const (
@@ -100,9 +100,9 @@ func (b *inbox) catchUp(ctx context.Context, since uint64) (uint64, error) {
 	}
 }
 
-// restarted makes sure that the stream really ends before since: it was deleted
-// and made anew. A service that is merely behind answers differently a little
-// later.
+// restarted looks again when the stream ends before since. A service that is
+// merely behind answers differently a little later. If it does not, the stream is
+// read from its beginning: see past.
 func (b *inbox) restarted(ctx context.Context, since uint64) (page, error) {
 	select {
 	case <-time.After(time.Second):

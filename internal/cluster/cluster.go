@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -13,11 +12,8 @@ import (
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/internal/broker"
-	"github.com/voicerouter/voicerouter/internal/provision"
 	"github.com/voicerouter/voicerouter/subjects"
 )
 
@@ -139,41 +135,6 @@ func (c *Cluster) urls(from string) (string, error) {
 		urls = append(urls, url)
 	}
 	return strings.Join(urls, ","), nil
-}
-
-// provision runs "router provision" and fills the directory of identities.
-func (c *Cluster) provision(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, c.opts.Binaries.Router, "provision", "--replicas", fmt.Sprint(min(len(c.servers), 3)), "--timeout", "60s")
-	cmd.Env = c.environment(broker.UserAdmin, c.directURLs(), 0)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("cluster: router provision: %w\n%s", err, out)
-	}
-	nc, err := c.Connect(broker.UserAdmin)
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(30*time.Second))
-	if err != nil {
-		return err
-	}
-	kv, err := js.KeyValue(ctx, subjects.BucketIdentities)
-	if err != nil {
-		return fmt.Errorf("cluster: bucket of identities: %w", err)
-	}
-	for name, i := range c.keys.identities {
-		value, err := i.Record.Encode()
-		if err == nil {
-			_, err = kv.Put(ctx, name, value)
-		}
-		if err == nil && i.Record.Role == identity.RoleApp {
-			err = provision.EnsureApp(ctx, js, i.ID)
-		}
-		if err != nil {
-			return fmt.Errorf("cluster: identity %s: %w", name, err)
-		}
-	}
-	return nil
 }
 
 func (c *Cluster) runAuth(ctx context.Context) error {

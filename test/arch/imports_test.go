@@ -85,6 +85,10 @@ var rules = map[string]rule{
 	"examples/proxy": {ours: []string{"identity", "voice"}, others: []string{natsGo, nkeys}},
 	// What a chaos run is made of: programs against a fleet, and the judge of what
 	// they left behind.
+	"test/chaos": {
+		ours:   []string{"subjects", "signal", "call", "voice", "internal/broker", "internal/cluster", "internal/provision", "test/chaos/..."},
+		others: []string{natsGo, strict},
+	},
 	"test/chaos/history": {ours: []string{"signal", "call"}, others: []string{strict}},
 	"test/chaos/checker": {
 		ours:   []string{"subjects", "identity", "signal", "call", "test/chaos/history"},

@@ -12,6 +12,7 @@ import (
 	"github.com/voicerouter/voicerouter/call"
 	"github.com/voicerouter/voicerouter/internal/cluster/clustertest"
 	"github.com/voicerouter/voicerouter/signal"
+	"github.com/voicerouter/voicerouter/test/chaos/checker"
 	"github.com/voicerouter/voicerouter/test/chaos/history"
 )
 
@@ -145,6 +146,37 @@ func TestRecovery(t *testing.T) {
 	}
 	if got := recoveries(h, d); !slices.Equal(got, want) {
 		t.Errorf("want %+v, got %+v", want, got)
+	}
+}
+
+// TestOutcomeIsReadBack: what --json writes is what --with reads, and a document
+// is made of it.
+func TestOutcomeIsReadBack(t *testing.T) {
+	t.Parallel()
+	o := &outcome{
+		Scenario: "workers", Seed: 7, Duration: 90 * time.Second, Command: "go run ./test/chaos --seed 7", Begun: 12,
+		Turns: map[string]int{"answered": 12}, Verdict: &checker.Report{Calls: 11}, Counts: map[string]int{"lost": 3},
+		Faults: []faultStatistics{{Kind: "worker killed", Count: 2, Again: times{2, time.Second, time.Second, time.Second}}},
+		Goals:  []goal{atMost("delivered within", 6*time.Second, 7*time.Second)},
+	}
+	name := filepath.Join(t.TempDir(), "o.json")
+	if err := o.save(name); err != nil {
+		t.Fatal(err)
+	}
+	read, err := loadOutcome(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := document(runs{o, read})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const row = "| workers, seed 7, 1m30s | 12 | 0 | 2 | 3 | 0 | 0 | 0 | 0 | 0 |\n"
+	if !strings.Contains(string(text), row+row) {
+		t.Errorf("want the row twice:\n%s, got\n%s", row, text)
+	}
+	if !strings.Contains(string(text), "| workers | delivered within | at most 6s | 7s **missed** |") {
+		t.Errorf("want the goal that was missed in\n%s", text)
 	}
 }
 

@@ -5,8 +5,10 @@ import (
 	_ "embed"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"text/template"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -66,9 +68,20 @@ func kindRows() []kindRow {
 	return rows
 }
 
+// Durations are written as they are read: "1.5s".
+var (
+	writeDuration = json.WithMarshalers(json.MarshalFunc(func(d time.Duration) ([]byte, error) {
+		return strconv.AppendQuote(nil, d.String()), nil
+	}))
+	readDuration = json.WithUnmarshalers(json.UnmarshalFunc(func(text []byte, d *time.Duration) (err error) {
+		*d, err = time.ParseDuration(strings.Trim(string(text), `"`))
+		return err
+	}))
+)
+
 // save writes an outcome as JSON, for a document of several runs.
 func (o *outcome) save(name string) error {
-	text, err := json.Marshal(o, jsontext.WithIndent("\t"))
+	text, err := json.Marshal(o, jsontext.WithIndent("\t"), writeDuration)
 	if err != nil {
 		return fmt.Errorf("chaos: %s: %w", name, err)
 	}
@@ -81,7 +94,7 @@ func loadOutcome(name string) (*outcome, error) {
 		return nil, err
 	}
 	var o outcome
-	if err := json.Unmarshal(text, &o); err != nil {
+	if err := json.Unmarshal(text, &o, readDuration); err != nil {
 		return nil, fmt.Errorf("chaos: %s: %w", name, err)
 	}
 	return &o, nil

@@ -16,7 +16,7 @@ type outcome struct {
 	Scenario string        `json:"scenario"`
 	Seed     uint64        `json:"seed"`
 	Began    time.Time     `json:"began"`
-	Duration time.Duration `json:"duration,format:units"`
+	Duration time.Duration `json:"duration"`
 	Command  string        `json:"command"`
 	Machine  string        `json:"machine"`
 	Servers  int           `json:"servers"`

@@ -11,7 +11,6 @@ import (
 	"os"
 	ossignal "os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/voicerouter/voicerouter/internal/cluster"
@@ -40,7 +39,6 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
-	o.command = "go run ./test/chaos " + strings.Join(args, " ")
 	clean, err := chaos(ctx, o, cluster.Binaries{}, stdout)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
@@ -85,7 +83,7 @@ func chaos(ctx context.Context, o options, binaries cluster.Binaries, out io.Wri
 	if err != nil {
 		return false, err
 	}
-	result.Command = o.command
+	result.Command = o.command()
 	result.print(out)
 	return result.clean(), o.write(result)
 }

@@ -24,7 +24,6 @@ type options struct {
 	with       []string
 	scenario   string
 	showFaults bool
-	command    string // how the program was called
 }
 
 const about = `chaos runs three nats-server processes, workers of the real binary and endpoints
@@ -94,4 +93,14 @@ func (o options) check() error {
 // schedule is what will be broken.
 func (o options) schedule() []act {
 	return schedule(o.seed, scenarios()[o.scenario].faults, o.duration, o.gap)
+}
+
+// command is how to make the same run again.
+func (o options) command() string {
+	c := fmt.Sprintf("go run ./test/chaos --duration %s --calls-per-second %g --seed %d --workers %d --pairs %d --fault-every %s",
+		o.duration, o.rate, o.seed, o.workers, o.pairs, o.gap)
+	if o.scenario != "random" {
+		c += " --scenario " + o.scenario
+	}
+	return c
 }

@@ -80,9 +80,9 @@ func (d deliveries) of(typ signal.Type) times {
 // times are a distribution.
 type times struct {
 	N   int           `json:"n"`
-	P50 time.Duration `json:"p50,format:units"`
-	P99 time.Duration `json:"p99,format:units"`
-	Max time.Duration `json:"max,format:units"`
+	P50 time.Duration `json:"p50"`
+	P99 time.Duration `json:"p99"`
+	Max time.Duration `json:"max"`
 }
 
 func timesOf(all []time.Duration) times {

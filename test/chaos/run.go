@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,10 +56,11 @@ func start(ctx context.Context, o options, binaries cluster.Binaries, out io.Wri
 		return nil, err
 	}
 	cast := workload.NewCast(o.pairs, max(1, o.pairs/8))
+	s := scenarios()[o.scenario]
 	r.fleet, err = cluster.Start(ctx, cluster.Options{
 		Dir: o.dir, Binaries: binaries, Workers: o.workers, Links: true, Disk: headroom,
 		Users: cast.Users(), Apps: cast.Relays, Proxies: []string{cast.Proxy},
-		WorkerEnv: []string{"ROUTER_RING_TIMEOUT=" + o.ring.String(), "ROUTER_LIMITS_STARTS=-1", "ROUTER_LIMITS_MESSAGES=-1", "ROUTER_LIMITS_APP_MESSAGES=-1"},
+		WorkerEnv: append(s.env, "ROUTER_RING_TIMEOUT="+o.ring.String(), "ROUTER_LIMITS_STARTS=-1", "ROUTER_LIMITS_MESSAGES=-1", "ROUTER_LIMITS_APP_MESSAGES=-1"),
 		OnFault: func(f cluster.Fault) {
 			r.rec.Note("%s: %s, end %t %s", f.Kind, f.Target, f.End, f.Detail)
 		},
@@ -77,7 +79,7 @@ func start(ctx context.Context, o options, binaries cluster.Binaries, out io.Wri
 	}
 	r.calls, err = workload.New(ctx, workload.Options{
 		Cast: cast, Connect: r.connect, Routes: workload.RoutesIn(r.js), Recorder: r.rec, JetStream: r.js,
-		Seed: o.seed, CallsPerSecond: o.rate, RingTimeout: o.ring, Slots: 8 * o.pairs, Logger: r.endpointLog(),
+		Seed: o.seed, CallsPerSecond: o.rate, RingTimeout: o.ring, Slots: cmp.Or(s.slots, 8) * o.pairs, Patience: s.patience, Logger: r.endpointLog(),
 	})
 	return r, err
 }

@@ -14,6 +14,12 @@ type scenario struct {
 	faults []kind
 	run    func(context.Context, *run)
 	goals  func(*run, *outcome) []goal
+	// env are variables of the workers, patience is how long a side of a call waits
+	// for the other.
+	env      []string
+	patience time.Duration
+	// slots is how many calls each pair may have at once; 0 is a few.
+	slots int
 }
 
 // goal is a number to reach.
@@ -27,11 +33,25 @@ type goal struct {
 func scenarios() map[string]scenario {
 	none := func(*run, *outcome) []goal { return nil }
 	return map[string]scenario{
-		"random":   {"every kind of fault", kinds(), breakThings, none},
-		"workers":  {"workers are killed, nothing else happens", only("worker killed"), breakThings, workerGoals},
-		"leaders":  {"leaders step down, servers are killed", only("leader stepped down", "server killed"), breakThings, leaderGoals},
-		"killall":  {"all servers are killed at once, again and again", only("all servers killed"), breakThings, none},
-		"overload": {"more messages than the fleet can take", nil, overload, overloadGoals},
+		"random": {does: "every kind of fault", faults: kinds(), run: breakThings, goals: none},
+		"workers": {
+			does: "workers are killed, nothing else happens", faults: only("worker killed"),
+			run: breakThings, goals: workerGoals,
+		},
+		"leaders": {
+			does: "leaders step down, servers are killed", faults: only("leader stepped down", "server killed"),
+			run: breakThings, goals: leaderGoals,
+		},
+		"killall": {
+			does: "all servers are killed at once, again and again", faults: only("all servers killed"),
+			run: breakThings, goals: none,
+		},
+		// One message a commit makes a fleet slow enough for this machine to ask for
+		// twice as much; endpoints that hardly wait go on asking.
+		"overload": {
+			does: "more messages than the fleet can take", run: overload, goals: overloadGoals,
+			env: []string{"ROUTER_BATCH_SIZE=1"}, patience: 2 * time.Second, slots: 64,
+		},
 	}
 }
 
