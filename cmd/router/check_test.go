@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -197,4 +198,25 @@ func TestCheckWithTLS(t *testing.T) {
 	if err := late.ExecuteContext(t.Context()); err == nil || !strings.Contains(out.String(), `certificate "server" has expired at`) {
 		t.Errorf("want it to be found that the certificate has expired, got %v\n%s", err, out.String())
 	}
+}
+
+// TestCheckOperatorMode: credentials instead of nkeys, and no auth callout service.
+func TestCheckOperatorMode(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys")
+	conf := mustSucceed(t, "provision", "--operator-config", "--keys", keys, "--store-dir", t.TempDir(), "--host", "127.0.0.1").stdout
+	url := runServer(t, conf)
+	admin := func(args ...string) []string {
+		return append(args, "--server", url, "--creds", filepath.Join(keys, "admin.creds"), "--inbox-prefix", "_INBOX_admin")
+	}
+	mustSucceed(t, admin("provision", "--storage", "memory")...)
+	mustSucceed(t, admin("identity", "add", "helpdesk", "--role", "app", "--generate", "--dir", keys)...)
+	account := regexp.MustCompile(`# VOICE\n +(A[A-Z0-9]{55}):`).FindStringSubmatch(conf)
+	mustSucceed(t, admin("identity", "creds", "helpdesk", "--dir", keys, "--signing-key", filepath.Join(keys, "signing-app.nk"), "--account", account[1])...)
+	r, report := check(t, map[string]string{"ROUTER_NATS_URL": url}, "--keys", keys, "--identity", filepath.Join(keys, "helpdesk.creds"))
+	if r.code != exitOK {
+		t.Errorf("want nothing wrong, got exit %d: %+v", r.code, report.Findings)
+	}
+	wantLine(t, report, doctor.OK, "permissions", "user router", "needed permissions are granted")
+	wantLine(t, report, doctor.OK, "callout", "identity helpdesk (app)", "needed permissions are granted")
+	wantLine(t, report, doctor.OK, "callout", "a stranger with an nkey", "is refused")
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/subjects"
 )
 
@@ -41,7 +42,24 @@ func checkCallout(ctx context.Context, e *exam) {
 	}
 	defer nc.Close()
 	e.add(OK, about, "is let in", "")
-	e.try(ctx, nc, about, ofIdentity(e.Identity.ID), "start the current version of \"router auth\", which grants what is needed; without it "+mendPermissions)
+	role := e.roleOf(ctx, e.Identity.ID)
+	e.try(ctx, nc, about+" ("+string(role)+")", ofIdentity(e.Identity.ID, role), "start the current version of \"router auth\", which grants what is needed; without it "+mendPermissions)
+}
+
+// roleOf looks up the role of an identity. If the directory cannot be asked it is
+// that of a user: what every identity may.
+func (e *exam) roleOf(ctx context.Context, id identity.ID) identity.Role {
+	role := identity.RoleUser
+	if l := e.account(); l != nil {
+		_ = e.ask(ctx, l, func(ctx context.Context) error { // what is wrong with the directory others report
+			record, err := e.lookup(ctx, id)
+			if err == nil {
+				role = record.Role
+			}
+			return err
+		})
+	}
+	return role
 }
 
 // tryStrangers connects with a key that nobody knows, and without any credential.

@@ -79,7 +79,6 @@ type exam struct {
 	reachable bool       // a server said INFO, or cannot be asked so
 	server    serverInfo // of the first that did
 	shown     []shownCertificate
-	main      *link   // the environment's connection, nil if there is none
 	links     []*link // every connection, main first
 	jetstream bool    // JetStream answers on account()
 }
