@@ -21,7 +21,7 @@ func (t *target) credential() string {
 		return "the nkey in " + t.nkey
 	case t.context != "":
 		return "the context " + t.context
-	case t.named() == "" && fromEnvironment():
+	case t.fromEnvironment():
 		cfg, _ := readConfig() // its mistakes have been reported
 		return cfg.credentialName()
 	case t.server == "" && natscontext.SelectedContext() != "":

@@ -94,7 +94,7 @@ func (x *examination) options() (doctor.Options, error) {
 		TLS:       doctor.TLS{CA: cfg.NATS.TLS.CA, Cert: cfg.NATS.TLS.Cert, Key: cfg.NATS.TLS.Key, First: cfg.NATS.TLS.First},
 		Transport: cfg.tlsOptions(),
 		Provision: provision.Options{Replicas: cfg.Replicas, MaxAge: cfg.StreamMaxAge, MaxCallDuration: cfg.MaxCallDuration},
-		Mistakes:  mistakes, Suspicions: unknownVariables(), Variables: setVariables(),
+		Mistakes:  mistakes, Suspicions: suspicions(cfg), Variables: setVariables(),
 		Keys: keyFindings(cfg.ProxyKeys), KeyDir: cfg.ProxyKeys,
 		Now: x.now, Timeout: x.timeout,
 	}
@@ -144,6 +144,23 @@ func printFindings(out io.Writer, report doctor.Report) error {
 	fmt.Fprintf(&b, "%s\n", report.Summary())
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// suspicions are variables that can be used, and perhaps should not.
+func suspicions(cfg config) (list []doctor.Suspicion) {
+	for _, name := range unknownVariables() {
+		list = append(list, doctor.Suspicion{
+			Variable: name, Seen: "no such variable is known: it has no effect, perhaps it is misspelt",
+			Mend: "correct its name or unset it: \"router serve --help\" lists the variables",
+		})
+	}
+	if cfg.Signatures == signaturesOff {
+		list = append(list, doctor.Suspicion{
+			Variable: "ROUTER_SIGNATURES", Seen: "off: whoever gets past the broker's permissions speaks as everybody",
+			Mend: "unset it, unless the network is closed (docs/security.md, Without signatures)",
+		})
+	}
+	return list
 }
 
 // setVariables counts the variables of the configuration that are set.

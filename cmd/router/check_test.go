@@ -115,7 +115,7 @@ func TestCheckCommand(t *testing.T) {
 	if _, err := generateKey(filepath.Join(proxies, "stranger.jwk")); err != nil {
 		t.Fatal(err)
 	}
-	r, report = check(t, map[string]string{"ROUTER_TYPO": "x", "ROUTER_RING_TIMEOUT": "1h", "ROUTER_NATS_CREDS": filepath.Join(dir, "nowhere.creds")}, all...)
+	r, report = check(t, map[string]string{"ROUTER_TYPO": "x", "ROUTER_SIGNATURES": "off", "ROUTER_RING_TIMEOUT": "1h", "ROUTER_NATS_CREDS": filepath.Join(dir, "nowhere.creds")}, all...)
 	wantFailure(t, r, exitFailure, "check: ", "wrong")
 	wantLine(t, report, doctor.Wrong, "keys", "gone.jwk", "no such file", "or remove it")
 	wantLine(t, report, doctor.Wrong, "keys", "bad.jwk", "want a private JWK")
@@ -124,6 +124,7 @@ func TestCheckCommand(t *testing.T) {
 	wantLine(t, report, doctor.Wrong, "environment", "ROUTER_RING_TIMEOUT is 1h0m0s: want 5s to 3m0s")
 	wantLine(t, report, doctor.Wrong, "environment", "ROUTER_NATS_CREDS", "no file can be read")
 	wantLine(t, report, doctor.Warn, "environment", "ROUTER_TYPO", "misspelt")
+	wantLine(t, report, doctor.Warn, "environment", "ROUTER_SIGNATURES", "speaks as everybody")
 	if strings.Contains(r.stdout, "hunter2") {
 		t.Errorf("want no secret shown, got %s", r.stdout)
 	}

@@ -19,8 +19,8 @@ func checkEnvironment(_ context.Context, e *exam) {
 		variable = strings.TrimSuffix(variable, ":")
 		e.add(Wrong, variable, seen, "correct "+variable+": \"router serve --help\" says what it may be")
 	}
-	for _, name := range e.Suspicions {
-		e.add(Warn, name, "no such variable is known: it has no effect, perhaps it is misspelt", "correct its name or unset it: \"router serve --help\" lists the variables")
+	for _, s := range e.Suspicions {
+		e.add(Warn, s.Variable, s.Seen, s.Mend)
 	}
 	if len(e.Mistakes) == 0 {
 		e.add(OK, "ROUTER_*", fmt.Sprintf("%d variables are set, all can be used", e.Variables), "")
