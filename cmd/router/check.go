@@ -48,7 +48,7 @@ are tried, and the user system tells of every server of the cluster.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return x.run(cmd) },
 	}
 	f := c.Flags()
-	f.StringVar(&x.as, "as", string(doctor.RoleRouter), "user whose credential the environment names: router, backend, admin, auth or system")
+	f.StringVar(&x.as, "as", "", "user whose credential the environment names: router, backend, admin, auth or system (default router, or auth if ROUTER_AUTH_ISSUER_FILE is set)")
 	f.StringVar(&x.keys, "keys", "", "directory with the seeds or credentials of the other users")
 	f.StringVar(&x.identity, "identity", "", "file of an identity's nkey seed (SELFID.nk) or credentials (SELFID.creds), to connect as a client does")
 	f.DurationVar(&x.timeout, "timeout", 10*time.Second, "how long to wait for each answer")
@@ -76,14 +76,20 @@ func (x *examination) run(cmd *cobra.Command) error {
 // options turns flags and environment into what is to be examined. Only mistakes
 // of the command line are errors: those of the environment are findings.
 func (x *examination) options() (doctor.Options, error) {
+	cfg, mistakes := readConfig()
 	role := doctor.Role(x.as)
+	if role == "" {
+		role = doctor.RoleRouter
+		if cfg.Auth.IssuerFile != "" {
+			role = doctor.RoleAuth
+		}
+	}
 	if !slices.Contains(doctor.Roles(), role) {
 		return doctor.Options{}, usagef("--as %.32q: want router, backend, admin, auth or system", x.as)
 	}
 	if x.timeout <= 0 {
 		return doctor.Options{}, usagef("--timeout %s: want a positive duration", x.timeout)
 	}
-	cfg, mistakes := readConfig()
 	if role == doctor.RoleAuth && len(mistakes) == 0 {
 		if _, err := cfg.authKeys(); err != nil {
 			mistakes = append(mistakes, errors.New(strings.TrimPrefix(err.Error(), "configuration:\n")))

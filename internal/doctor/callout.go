@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/internal/msgget"
 	"github.com/voicerouter/voicerouter/subjects"
 )
 
@@ -26,6 +27,9 @@ const needCallout = 8 * time.Second
 // test identity.
 func checkCallout(ctx context.Context, e *exam) {
 	e.tryStrangers()
+	if l := e.as(RoleAuth); l != nil {
+		e.tryService(ctx, l)
+	}
 	if e.Identity == nil {
 		e.add(Skipped, "test identity", "none is given: --identity FILE.nk shows that identities are let in, and what they may do", "")
 		return
@@ -44,6 +48,34 @@ func checkCallout(ctx context.Context, e *exam) {
 	e.add(OK, about, "is let in", "")
 	role := e.roleOf(ctx, e.Identity.ID)
 	e.try(ctx, nc, about+" ("+string(role)+")", ofIdentity(e.Identity.ID, role), "start the current version of \"router auth\", which grants what is needed; without it "+mendPermissions)
+}
+
+// tryService asks what the auth callout service has to ask in other accounts: the
+// directory, and the connections that it may have to close.
+func (e *exam) tryService(ctx context.Context, l *link) {
+	const about = "user auth"
+	bucket := subjects.BucketIdentities
+	err := e.ask(ctx, l, func(ctx context.Context) error {
+		_, err := msgget.Last(ctx, l.nc, subjects.KV(bucket), subjects.KVKey(bucket, token()))
+		return err
+	})
+	switch {
+	case errors.Is(err, msgget.ErrNone):
+		e.add(OK, about, "reads the directory", "")
+	case missing(err):
+		e.add(Skipped, about, "the bucket "+bucket+" does not exist", "")
+	default:
+		e.add(Wrong, about, fmt.Sprintf("cannot read the directory, so that nobody can connect: %v", err), mendPermissions)
+	}
+	err = e.ask(ctx, l, func(ctx context.Context) error {
+		_, err := l.nc.RequestWithContext(ctx, subjects.RequestVoiceConnections, nil)
+		return err
+	})
+	if err != nil {
+		e.add(Wrong, about, fmt.Sprintf("is not told of connections, so that those of revoked identities stay open: %v", err), mendPermissions)
+		return
+	}
+	e.add(OK, about, "is told of the connections of identities", "")
 }
 
 // roleOf looks up the role of an identity. If the directory cannot be asked it is

@@ -19,6 +19,8 @@ func TestSoundInstallation(t *testing.T) {
 	if after := stored(t, js); after != before {
 		t.Errorf("want nothing stored by an examination, got %d messages more", after-before)
 	}
+	want(t, r, doctor.OK, "callout", "user auth reads the directory")
+	want(t, r, doctor.OK, "callout", "user auth is told of the connections")
 	want(t, r, doctor.OK, "callout", "identity alice (user)", "all ", " needed permissions are granted")
 	seen := map[string]bool{}
 	for _, f := range r.Findings {

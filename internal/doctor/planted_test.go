@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -209,6 +210,26 @@ func TestCredentialIsRefused(t *testing.T) {
 	want(t, r, doctor.Skipped, "permissions", "there is no connection")
 	want(t, r, doctor.OK, "callout", "identity alice is let in")
 	onlyWrong(t, r, "connection")
+}
+
+// TestAuthCannotAsk: exports and imports that the auth callout service needs are
+// not in the configuration.
+func TestAuthCannotAsk(t *testing.T) {
+	t.Parallel()
+	b := start(t, func(o *brokertest.Options) { o.Memory = false })
+	conf := edited(t, b.ConfigFile(), func(text string) string {
+		for _, subject := range []string{subjects.RequestVoiceConnections, subjects.RequestMessage(subjects.KV(subjects.BucketIdentities))} {
+			text = regexp.MustCompile(`(?m)^ *\{service: .*"`+regexp.QuoteMeta(subject)+`".*$`).ReplaceAllString(text, "")
+		}
+		return text
+	})
+	o := sound(t, b)
+	b.Shutdown()
+	o.Servers, o.Identity = []string{runConf(t, conf)}, nil
+	r := examine(t, o)
+	want(t, r, doctor.Wrong, "callout", "user auth cannot read the directory", "router provision --server-config")
+	want(t, r, doctor.Wrong, "callout", "user auth is not told of connections", "router provision --server-config")
+	onlyWrong(t, r, "callout")
 }
 
 // TestStrangerIsLetIn: an insecure server.
