@@ -48,7 +48,7 @@ are tried, and the user system tells of every server of the cluster.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return x.run(cmd) },
 	}
 	f := c.Flags()
-	f.StringVar(&x.as, "as", string(doctor.RoleRouter), "user whose credential the environment names: router, backend, admin, auth or system")
+	f.StringVar(&x.as, "as", "", "user whose credential the environment names: router, backend, admin, auth or system (default router, or auth if ROUTER_AUTH_ISSUER_FILE is set)")
 	f.StringVar(&x.keys, "keys", "", "directory with the seeds or credentials of the other users")
 	f.StringVar(&x.identity, "identity", "", "file of an identity's nkey seed (SELFID.nk) or credentials (SELFID.creds), to connect as a client does")
 	f.DurationVar(&x.timeout, "timeout", 10*time.Second, "how long to wait for each answer")
@@ -76,14 +76,20 @@ func (x *examination) run(cmd *cobra.Command) error {
 // options turns flags and environment into what is to be examined. Only mistakes
 // of the command line are errors: those of the environment are findings.
 func (x *examination) options() (doctor.Options, error) {
+	cfg, mistakes := readConfig()
 	role := doctor.Role(x.as)
+	if role == "" {
+		role = doctor.RoleRouter
+		if cfg.Auth.IssuerFile != "" {
+			role = doctor.RoleAuth
+		}
+	}
 	if !slices.Contains(doctor.Roles(), role) {
 		return doctor.Options{}, usagef("--as %.32q: want router, backend, admin, auth or system", x.as)
 	}
 	if x.timeout <= 0 {
 		return doctor.Options{}, usagef("--timeout %s: want a positive duration", x.timeout)
 	}
-	cfg, mistakes := readConfig()
 	if role == doctor.RoleAuth && len(mistakes) == 0 {
 		if _, err := cfg.authKeys(); err != nil {
 			mistakes = append(mistakes, errors.New(strings.TrimPrefix(err.Error(), "configuration:\n")))
@@ -94,7 +100,7 @@ func (x *examination) options() (doctor.Options, error) {
 		TLS:       doctor.TLS{CA: cfg.NATS.TLS.CA, Cert: cfg.NATS.TLS.Cert, Key: cfg.NATS.TLS.Key, First: cfg.NATS.TLS.First},
 		Transport: cfg.tlsOptions(),
 		Provision: provision.Options{Replicas: cfg.Replicas, MaxAge: cfg.StreamMaxAge, MaxCallDuration: cfg.MaxCallDuration},
-		Mistakes:  mistakes, Suspicions: unknownVariables(), Variables: setVariables(),
+		Mistakes:  mistakes, Suspicions: suspicions(cfg), Variables: setVariables(),
 		Keys: keyFindings(cfg.ProxyKeys), KeyDir: cfg.ProxyKeys,
 		Now: x.now, Timeout: x.timeout,
 	}
@@ -144,6 +150,23 @@ func printFindings(out io.Writer, report doctor.Report) error {
 	fmt.Fprintf(&b, "%s\n", report.Summary())
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// suspicions are variables that can be used, and perhaps should not.
+func suspicions(cfg config) (list []doctor.Suspicion) {
+	for _, name := range unknownVariables() {
+		list = append(list, doctor.Suspicion{
+			Variable: name, Seen: "no such variable is known: it has no effect, perhaps it is misspelt",
+			Mend: "correct its name or unset it: \"router serve --help\" lists the variables",
+		})
+	}
+	if cfg.Signatures == signaturesOff {
+		list = append(list, doctor.Suspicion{
+			Variable: "ROUTER_SIGNATURES", Seen: "off: whoever gets past the broker's permissions speaks as everybody",
+			Mend: "unset it, unless the network is closed (docs/security.md, Without signatures)",
+		})
+	}
+	return list
 }
 
 // setVariables counts the variables of the configuration that are set.

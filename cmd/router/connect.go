@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/internal/doctor"
 	"github.com/voicerouter/voicerouter/internal/monitor"
 )
 
@@ -162,14 +163,11 @@ func (t *target) session(cmd *cobra.Command, do func(context.Context, *nats.Conn
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("connect to NATS at %s: %w", redacted(url), err)
+		_, mend := doctor.Explain(err, t.credential())
+		return fmt.Errorf("connect to NATS at %s with %s: %w: %s", redacted(url), t.credential(), err, mend)
 	}
 	defer nc.Close()
-	err = do(ctx, nc)
-	if cause := context.Cause(ctx); err != nil && errors.Is(cause, nats.ErrPermissionViolation) {
-		return fmt.Errorf("this credential may not do that: %w", cause)
-	}
-	return err
+	return t.advised(do(ctx, nc), context.Cause(ctx))
 }
 
 func (t *target) resolve() (string, []nats.Option, error) {

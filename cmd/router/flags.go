@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -11,10 +12,8 @@ import (
 // onlyWith refuses flags that do nothing unless one of others is set: whoever
 // sets them believes that they do.
 func onlyWith(f *pflag.FlagSet, others []string, names ...string) error {
-	for _, other := range others {
-		if f.Changed(other) {
-			return nil
-		}
+	if slices.ContainsFunc(others, f.Changed) {
+		return nil
 	}
 	var errs []error
 	for _, name := range names {

@@ -58,7 +58,7 @@ add-user --account VOICE --user-public-key <nkey>", then push).`,
 
 func (c *credentials) issue(cmd *cobra.Command, i listed) error {
 	if i.Revoked {
-		return fmt.Errorf("identity %s is revoked", i.ID)
+		return fmt.Errorf("identity %s is revoked and gets no credentials: \"router identity add %s --replace\" makes it anew", i.ID, i.ID)
 	}
 	seed := filepath.Join(c.dir, i.ID.String()+seedEnding)
 	public, err := publicOfSeed(seed)
@@ -66,7 +66,7 @@ func (c *credentials) issue(cmd *cobra.Command, i listed) error {
 		return err
 	}
 	if public != i.NKey {
-		return fmt.Errorf("%s is not the nkey of identity %s in the directory", seed, i.ID)
+		return fmt.Errorf("%s is not the nkey of identity %s in the directory: name the right --dir, or \"router identity add %s --replace\"", seed, i.ID, i.ID)
 	}
 	signer, err := readPair(c.signingKey)
 	if err != nil {

@@ -147,7 +147,7 @@ func publicOfSeed(name string) (string, error) {
 		pair, err = nkeys.ParseDecoratedNKey(text)
 	}
 	if err != nil || pair == nil {
-		return "", fmt.Errorf("%s does not contain the seed of an nkey", name)
+		return "", fmt.Errorf("%s does not contain the seed of an nkey: remove it or name another directory, keys are made where none are", name)
 	}
 	defer pair.Wipe()
 	return pair.PublicKey()

@@ -98,7 +98,7 @@ func writeCreds(name, token, seedFile string) error {
 	}
 	text, err := jwt.FormatUserConfig(token, bytes.TrimSpace(seed))
 	if err != nil {
-		return fmt.Errorf("%s: the seed does not belong into credentials", seedFile)
+		return fmt.Errorf("%s: not the nkey seed of a user (SU...), which credentials need", seedFile)
 	}
 	return writeSecret(name, text)
 }
@@ -114,7 +114,7 @@ func readPair(name string) (nkeys.KeyPair, error) {
 	}
 	pair, err := nkeys.FromSeed(bytes.TrimSpace(text))
 	if err != nil {
-		return nil, errors.New(name + " does not contain a seed")
+		return nil, errors.New(name + " does not contain a seed (S...): name the file that \"router provision --operator-config --keys DIR\" wrote")
 	}
 	return pair, nil
 }

@@ -196,8 +196,14 @@ may not be a message at all.`,
 
 func printRejection(out io.Writer, r rejection) error {
 	rows := [][]string{
-		{"time", timeOrDash(r.Time)}, {"reason", r.Reason}, {"detail", r.Detail}, {"from", r.From}, {"type", r.Type},
-		{"conversation", r.CID}, {"call", r.CallID}, {"size", fmt.Sprintf("%d bytes", r.Size)},
+		{"time", timeOrDash(r.Time)},
+		{"reason", r.Reason},
+		{"detail", r.Detail},
+		{"from", r.From},
+		{"type", r.Type},
+		{"conversation", r.CID},
+		{"call", r.CallID},
+		{"size", fmt.Sprintf("%d bytes", r.Size)},
 	}
 	if len(r.Content) > 0 {
 		rows = append(rows, []string{"content", string(r.Content)}, []string{"base64", base64.StdEncoding.EncodeToString(r.Content)})

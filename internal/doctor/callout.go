@@ -9,6 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"github.com/voicerouter/voicerouter/identity"
+	"github.com/voicerouter/voicerouter/internal/msgget"
 	"github.com/voicerouter/voicerouter/subjects"
 )
 
@@ -25,6 +27,9 @@ const needCallout = 8 * time.Second
 // test identity.
 func checkCallout(ctx context.Context, e *exam) {
 	e.tryStrangers()
+	if l := e.as(RoleAuth); l != nil {
+		e.tryService(ctx, l)
+	}
 	if e.Identity == nil {
 		e.add(Skipped, "test identity", "none is given: --identity FILE.nk shows that identities are let in, and what they may do", "")
 		return
@@ -41,7 +46,52 @@ func checkCallout(ctx context.Context, e *exam) {
 	}
 	defer nc.Close()
 	e.add(OK, about, "is let in", "")
-	e.try(ctx, nc, about, ofIdentity(e.Identity.ID), "start the current version of \"router auth\", which grants what is needed; without it "+mendPermissions)
+	role := e.roleOf(ctx, e.Identity.ID)
+	e.try(ctx, nc, about+" ("+string(role)+")", ofIdentity(e.Identity.ID, role), "start the current version of \"router auth\", which grants what is needed; without it "+mendPermissions)
+}
+
+// tryService asks what the auth callout service has to ask in other accounts: the
+// directory, and the connections that it may have to close.
+func (e *exam) tryService(ctx context.Context, l *link) {
+	const about = "user auth"
+	bucket := subjects.BucketIdentities
+	err := e.ask(ctx, l, func(ctx context.Context) error {
+		_, err := msgget.Last(ctx, l.nc, subjects.KV(bucket), subjects.KVKey(bucket, token()))
+		return err
+	})
+	switch {
+	case errors.Is(err, msgget.ErrNone):
+		e.add(OK, about, "reads the directory", "")
+	case missing(err):
+		e.add(Skipped, about, "the bucket "+bucket+" does not exist", "")
+	default:
+		e.add(Wrong, about, fmt.Sprintf("cannot read the directory, so that nobody can connect: %v", err), mendPermissions)
+	}
+	err = e.ask(ctx, l, func(ctx context.Context) error {
+		_, err := l.nc.RequestWithContext(ctx, subjects.RequestVoiceConnections, nil)
+		return err
+	})
+	if err != nil {
+		e.add(Wrong, about, fmt.Sprintf("is not told of connections, so that those of revoked identities stay open: %v", err), mendPermissions)
+		return
+	}
+	e.add(OK, about, "is told of the connections of identities", "")
+}
+
+// roleOf looks up the role of an identity. If the directory cannot be asked it is
+// that of a user: what every identity may.
+func (e *exam) roleOf(ctx context.Context, id identity.ID) identity.Role {
+	role := identity.RoleUser
+	if l := e.account(); l != nil {
+		_ = e.ask(ctx, l, func(ctx context.Context) error { // what is wrong with the directory others report
+			record, err := e.lookup(ctx, id)
+			if err == nil {
+				role = record.Role
+			}
+			return err
+		})
+	}
+	return role
 }
 
 // tryStrangers connects with a key that nobody knows, and without any credential.

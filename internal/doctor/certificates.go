@@ -151,8 +151,7 @@ func (e *exam) roots() (*x509.CertPool, error) {
 }
 
 func mendTrust(err error, host string) string {
-	var name x509.HostnameError
-	if errors.As(err, &name) {
+	if _, named := errors.AsType[x509.HostnameError](err); named {
 		return "use one of the certificate's names in ROUTER_NATS_URL, or issue a certificate for " + host
 	}
 	return "set ROUTER_NATS_TLS_CA to the certificate of the authority that issued the server's"

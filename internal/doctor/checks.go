@@ -40,7 +40,7 @@ func checks() []check {
 		{"clock", "this machine", "how far its clock is from that of the broker", jetStream, checkClock},
 		{"permissions", "users", "what each credential needs is granted, what it must not do is refused", aLink, checkPermissions},
 		{"proxies", "directory", "each proxy whose key is here is an app of the directory, with that key", jetStream, checkProxies},
-		{"callout", "connections of identities", "a stranger is refused, in time; the test identity is let in", aServer, checkCallout},
+		{"callout", "connections of identities", "a stranger is refused, in time; auth can ask what it must; the test identity is let in", aServer, checkCallout},
 		{"fleet", "servers of the cluster", "version, clock, disk, fsync and batch limits of every server", system, checkFleet},
 	}
 }

@@ -3,12 +3,10 @@ package doctor_test
 import (
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
@@ -21,8 +19,9 @@ import (
 // password is how the users of the cluster authenticate.
 const password = "secret"
 
-// cluster runs three servers with the generated configuration.
-func cluster(t *testing.T) []*server.Server {
+// cluster runs three servers with the generated configuration, and returns the
+// address of one.
+func cluster(t *testing.T) string {
 	t.Helper()
 	pair, err := nkeys.CreateUser()
 	if err != nil {
@@ -32,41 +31,36 @@ func cluster(t *testing.T) []*server.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	as := func(user string) broker.Credential { return broker.Credential{User: user, Password: password} }
 	cfg := broker.Config{
-		Port: -1, Backend: broker.Credential{NKey: public}, // so that the servers send a nonce
-		Router: broker.Credential{User: broker.UserRouter, Password: password}, Admin: broker.Credential{User: broker.UserAdmin, Password: password},
-		System: broker.Credential{User: broker.UserSystem, Password: password},
+		Port: -1, Router: as(broker.UserRouter), Admin: as(broker.UserAdmin), System: as(broker.UserSystem),
+		Backend: broker.Credential{NKey: public}, // so that the servers send a nonce
 	}
-	var routes, servers = "", []*server.Server(nil)
+	cfg.Cluster.Name = "voice"
 	ports := freePorts(t, 3)
 	for _, p := range ports {
-		routes += fmt.Sprintf("%q,", fmt.Sprintf("nats://127.0.0.1:%d", p))
+		cfg.Cluster.Routes = append(cfg.Cluster.Routes, fmt.Sprintf("nats://127.0.0.1:%d", p))
 	}
+	url := make(chan string, len(ports))
+	var starting sync.WaitGroup
 	for i, p := range ports {
-		cfg.Name, cfg.StoreDir = fmt.Sprintf("n%d", i+1), t.TempDir()
-		text, err := cfg.Render()
-		if err != nil {
-			t.Fatal(err)
-		}
-		file := filepath.Join(t.TempDir(), "nats-server.conf")
-		text = fmt.Appendf(text, "\ncluster { name: voice, listen: \"127.0.0.1:%d\", routes: [%s] }\n", p, routes)
-		if err := os.WriteFile(file, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		opts, err := server.ProcessConfigFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		opts.NoSigs, opts.NoLog = true, true
-		s, err := server.NewServer(opts)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Start()
-		t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-		servers = append(servers, s)
+		cfg.Name, cfg.Cluster.Port = fmt.Sprintf("n%d", i+1), p
+		opts := broker.Options{Config: cfg, Dir: t.TempDir()}
+		starting.Go(func() { // each waits for the others
+			s, err := broker.Start(t.Context(), opts)
+			if err != nil {
+				t.Errorf("server %s: %v", opts.Config.Name, err)
+				return
+			}
+			t.Cleanup(s.Shutdown)
+			url <- s.URL()
+		})
 	}
-	return servers
+	starting.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	return <-url
 }
 
 func freePorts(t *testing.T, n int) (ports []int) {
@@ -108,8 +102,7 @@ func provisioned(t *testing.T, url string, opts provision.Options) jetstream.Jet
 
 func TestPlantedTooFewReplicas(t *testing.T) {
 	t.Parallel()
-	servers := cluster(t)
-	url := servers[0].ClientURL()
+	url := cluster(t)
 	js := provisioned(t, url, provision.Options{Storage: provision.Memory})
 	user := func(role doctor.Role) doctor.Credential {
 		return doctor.Credential{Role: role, Name: "the user " + string(role), Options: []nats.Option{nats.UserInfo(string(role), password)}}
@@ -125,6 +118,11 @@ func TestPlantedTooFewReplicas(t *testing.T) {
 		want(t, r, doctor.Warn, "fleet", "server "+name, "fsync every 2m0s only", "sync_interval: always")
 	}
 	onlyWrong(t, r, "replicas")
+
+	strong := o // everything is permitted, and nothing happens
+	strong.Credential = user(doctor.RoleAdmin)
+	strong.Credential.Role = doctor.RoleRouter
+	want(t, examine(t, strong), doctor.Wrong, "permissions", "user router", "18 of 18 things that it must not do are permitted")
 
 	o.Provision.Replicas = 1 // somebody has decided so
 	r = examine(t, o)

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"syscall"
 	"time"
@@ -115,7 +116,9 @@ func Explain(err error, credential string) (seen, mend string) {
 	case errors.Is(err, nats.ErrSecureConnRequired):
 		return "the server wants TLS", "write tls://HOST:PORT into ROUTER_NATS_URL and set ROUTER_NATS_TLS_CA"
 	case errors.Is(err, nats.ErrNoServers), errors.Is(err, syscall.ECONNREFUSED):
-		return "no server listens at ROUTER_NATS_URL", "start the server, or correct ROUTER_NATS_URL"
+		return "no server listens there", "start the server, or correct its address (ROUTER_NATS_URL)"
+	case errors.As(err, new(*net.DNSError)):
+		return err.Error(), "correct the name in ROUTER_NATS_URL, or the name service of this machine"
 	case errors.As(err, new(x509.CertificateInvalidError)), errors.As(err, new(x509.UnknownAuthorityError)), errors.As(err, new(x509.HostnameError)):
 		return err.Error(), "see the check tls of \"router check\""
 	case strings.Contains(err.Error(), "remote error: tls"), strings.Contains(err.Error(), "tls: "):
@@ -132,14 +135,15 @@ func (e *exam) ask(ctx context.Context, l *link, question func(context.Context) 
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
 	before := l.nc.LastError()
-	done := make(chan error, 1)
-	go func() { done <- question(ctx) }()
+	var answer error
+	done := make(chan struct{})
+	go func() { answer = question(ctx); close(done) }()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
-		case err := <-done:
-			return err
+		case <-done:
+			return answer
 		case <-tick.C:
 			if err := l.nc.LastError(); err != before && errors.Is(err, nats.ErrPermissionViolation) { //nolint:errorlint // is it another one
 				cancel()

@@ -40,6 +40,9 @@ type KeyFile struct {
 	Err  error // why the file cannot be used; nothing of its content
 }
 
+// Suspicion is a variable that can be used, and should be thought about.
+type Suspicion struct{ Variable, Seen, Mend string }
+
 // Options says what to examine.
 type Options struct {
 	// Servers are the URLs of the servers.
@@ -61,7 +64,7 @@ type Options struct {
 	// Mistakes are what is wrong with the environment itself; Suspicions what is
 	// odd about it.
 	Mistakes   []error
-	Suspicions []string
+	Suspicions []Suspicion
 	// Variables is the number of variables that are set.
 	Variables int
 	// Now is the clock of this machine; default time.Now.
@@ -79,7 +82,6 @@ type exam struct {
 	reachable bool       // a server said INFO, or cannot be asked so
 	server    serverInfo // of the first that did
 	shown     []shownCertificate
-	main      *link   // the environment's connection, nil if there is none
 	links     []*link // every connection, main first
 	jetstream bool    // JetStream answers on account()
 }

@@ -12,19 +12,24 @@ import (
 // checkEnvironment reports what the reader of the variables found.
 func checkEnvironment(_ context.Context, e *exam) {
 	for _, err := range e.Mistakes {
-		variable, seen, ok := strings.Cut(err.Error(), " ")
-		if !ok || !strings.HasPrefix(variable, "ROUTER_") {
-			variable, seen = "ROUTER_*", err.Error()
-		}
-		variable = strings.TrimSuffix(variable, ":")
-		e.add(Wrong, variable, seen, "correct "+variable+": \"router serve --help\" says what it may be")
+		about := variableIn(err.Error())
+		e.add(Wrong, about, err.Error(), "correct "+about+": \"router serve --help\" says what it may be")
 	}
-	for _, name := range e.Suspicions {
-		e.add(Warn, name, "no such variable is known: it has no effect, perhaps it is misspelt", "correct its name or unset it: \"router serve --help\" lists the variables")
+	for _, s := range e.Suspicions {
+		e.add(Warn, s.Variable, s.Seen, s.Mend)
 	}
 	if len(e.Mistakes) == 0 {
 		e.add(OK, "ROUTER_*", fmt.Sprintf("%d variables are set, all can be used", e.Variables), "")
 	}
+}
+
+// variableIn returns the name with which a message about a variable begins.
+func variableIn(message string) string {
+	end := strings.IndexFunc(message, func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') })
+	if end <= 0 || !strings.HasPrefix(message, "ROUTER_") {
+		return "ROUTER_*"
+	}
+	return message[:end]
 }
 
 // checkKeys looks at the key files of the proxies.

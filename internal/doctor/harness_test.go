@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,7 +98,7 @@ func want(t *testing.T, r doctor.Report, status doctor.Status, check string, par
 func onlyWrong(t *testing.T, r doctor.Report, checks ...string) {
 	t.Helper()
 	for _, f := range r.Findings {
-		if f.Status == doctor.Wrong && !containsAny(f.Check, checks) {
+		if f.Status == doctor.Wrong && !slices.Contains(checks, f.Check) {
 			t.Errorf("want nothing wrong but in %q, got %+v", checks, f)
 		}
 		if f.Status != doctor.OK && f.Status != doctor.Skipped && f.Mend == "" {
@@ -113,15 +114,6 @@ func containsAll(text string, parts []string) bool {
 		}
 	}
 	return true
-}
-
-func containsAny(text string, list []string) bool {
-	for _, p := range list {
-		if text == p {
-			return true
-		}
-	}
-	return false
 }
 
 // stored counts the messages of every stream.

@@ -130,6 +130,9 @@ func (e *exam) judgeAsset(i provision.Inspection, missing *[]string) {
 	const create = "router provision"
 	_, stream, isConsumer := strings.Cut(i.Asset, " of ")
 	switch {
+	case i.Optional && errors.Is(i.Err, provision.ErrMissing):
+		e.add(Warn, i.Asset, "does not exist: routers work without it, the number of live calls is not known", e.command(create))
+		return
 	case errors.Is(i.Err, provision.ErrMissing):
 		*missing = append(*missing, i.Asset)
 		seen := "does not exist"

@@ -62,15 +62,16 @@ func ofRole(role Role) permissions {
 	return permissions{}
 }
 
-// ofIdentity returns the permissions of an identity; who may be an app is said by
-// the directory, so that those of an app are not tried here.
-func ofIdentity(id identity.ID) permissions {
+// ofIdentity returns the permissions of an identity.
+func ofIdentity(id identity.ID, role identity.Role) permissions {
 	self, other := id.String(), "*"
-	return permissions{auth.IdentityPermissions(id, identity.RoleUser), auth.Permissions{
+	durable := subjects.AppConsumer(token()) // of another app
+	return permissions{auth.IdentityPermissions(id, role), auth.Permissions{
 		Publish: []string{
 			subjects.Voice(other, string(signal.Start)), subjects.Voice(self, "*"), subjects.FilterInbox, subjects.FilterState, subjects.FilterTimer,
 			subjects.Sync(other), subjects.FilterConsumerCreate(subjects.StreamOut), subjects.RequestStreamDelete(subjects.StreamOut),
 			subjects.KVKey(subjects.BucketIdentities, self), subjects.KVKey(subjects.BucketRoutes, "*"),
+			subjects.RequestNext(subjects.StreamOut, durable), subjects.FilterAck(subjects.StreamOut, durable),
 		},
 		Subscribe: []string{subjects.FilterLive, subjects.FilterVoice, subjects.FilterInboxes},
 	}}

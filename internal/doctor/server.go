@@ -124,7 +124,7 @@ func (e *exam) greet(ctx context.Context, u *url.URL) (info serverInfo, err erro
 	if info, err = readINFO(conn); err != nil || e.TLS.First {
 		return info, err
 	}
-	if info.TLSRequired || info.TLSAvailable && u.Scheme == "tls" {
+	if info.TLSRequired || info.TLSAvailable && (u.Scheme == "tls" || e.TLS.CA != "" || e.TLS.Cert != "") {
 		// What is wrong with the certificate is reported of the certificate.
 		_, err := e.handshake(ctx, conn, host)
 		return info, err
@@ -177,7 +177,7 @@ func explainDial(err error, u *url.URL) (seen, mend string) {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused: nothing listens there", "start the server, or correct host and port in ROUTER_NATS_URL"
 	case errors.As(err, &handshake):
-		return "no TLS handshake: " + handshake.error.Error(),
+		return "no TLS handshake: " + handshake.Error(),
 			"if the server has no handshake_first, unset ROUTER_NATS_TLS_FIRST; if it wants client certificates, set ROUTER_NATS_TLS_CERT and ROUTER_NATS_TLS_KEY"
 	case errors.Is(err, errNoINFO):
 		return "the port is open, but what listens there does not say INFO as a NATS server does",

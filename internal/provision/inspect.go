@@ -15,6 +15,8 @@ type Inspection struct {
 	// Err wraps [ErrMissing] for what does not exist. Any other error says what
 	// must not be, or why the asset could not be looked at.
 	Err error
+	// Optional is set if routers work without the asset.
+	Optional bool
 }
 
 // Inspect is [Verify] for a reader who wants to hear of every asset, of those
@@ -28,7 +30,7 @@ func Inspect(ctx context.Context, js jetstream.JetStream, opts Options) ([]Inspe
 	var inspections []Inspection
 	for _, a := range assets(js, opts) {
 		differences, err := a.inspect(ctx)
-		inspections = append(inspections, Inspection{Asset: a.name, Differences: differences, Err: err})
+		inspections = append(inspections, Inspection{Asset: a.name, Differences: differences, Err: err, Optional: a.optional})
 	}
 	return inspections, nil
 }
