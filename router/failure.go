@@ -25,8 +25,10 @@ const (
 	// the state of the stream, which is mended, or one message, which must not keep
 	// the others back for ever. Like transient at first, like poison if it goes on.
 	unexplained
-	failures // how many there are
 )
+
+// failures is how many kinds of failure there are.
+const failures = int(unexplained) + 1
 
 func (f failure) String() string {
 	return [failures]string{"transient", "conflict", "starved", "poison", "unexplained"}[f]

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -40,7 +41,8 @@ type job struct {
 	before   *call.State
 	decision call.Decision
 	// span is that of the event in the trace of its call; nil if none is wanted.
-	span trace.Span
+	span    trace.Span
+	spanCtx context.Context
 	// quiet is set if a refusal of the message is not to be told.
 	quiet bool
 	// waits is set once the message counts among the deferred ones.

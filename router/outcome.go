@@ -19,7 +19,7 @@ const (
 )
 
 // verdicts is how many verdicts there are.
-const verdicts = call.Refused + 1
+const verdicts = int(call.Refused) + 1
 
 // settled counts an event whose decision is stored.
 func (m *metrics) settled(j *job, o outcome, now time.Time) {

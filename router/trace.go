@@ -30,7 +30,7 @@ func newTracer(p trace.TracerProvider) *tracer {
 
 // begin starts the span of an event whose call is known and vouched for by a
 // signature, or is the router's own.
-func (t *tracer) begin(j *job, at time.Time) {
+func (t *tracer) begin(ctx context.Context, j *job, at time.Time) {
 	if t == nil || j.cid() == "" {
 		return
 	}
@@ -39,8 +39,8 @@ func (t *tracer) begin(j *job, at time.Time) {
 	if j.event.Kind == call.Message {
 		header, callID = map[string][]string(j.source.Headers()), j.event.Msg.CallID
 	}
-	ctx, opts := tracing.Parent(context.Background(), header, j.cid(), callID)
-	_, j.span = t.Start(ctx, "settle "+j.kind(), append(opts, trace.WithTimestamp(at),
+	ctx, opts := tracing.Parent(context.WithoutCancel(ctx), header, j.cid(), callID)
+	j.spanCtx, j.span = t.Start(ctx, "settle "+j.kind(), append(opts, trace.WithTimestamp(at),
 		trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
 			attribute.String("messaging.system", "nats"), attribute.String("messaging.operation.name", "settle"),
 			attribute.String("voicerouter.type", j.kind()), attribute.Int("voicerouter.delivery", j.event.Delivery)))...)
@@ -81,7 +81,7 @@ func (t *tracer) inject(header map[string][]string, j *job, s call.Say) {
 		tracing.Inject(header, from)
 		return
 	}
-	root := trace.ContextWithRemoteSpanContext(context.Background(), tracing.Root(j.cid(), s.CallID))
+	root := trace.ContextWithRemoteSpanContext(j.spanCtx, tracing.Root(j.cid(), s.CallID))
 	_, span := t.Start(root, "cross "+string(s.Type), trace.WithSpanKind(trace.SpanKindProducer),
 		trace.WithLinks(trace.Link{SpanContext: from}), trace.WithAttributes(attribute.String("messaging.system", "nats")))
 	span.End()

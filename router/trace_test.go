@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -38,7 +39,7 @@ func ways(t *tracer) func() {
 	say := call.Say{To: identity.MustID(customer), Type: signal.Update, CallID: "k1"}
 	now := time.Now()
 	return func() {
-		t.begin(j, now)
+		t.begin(context.Background(), j, now)
 		t.event(groups, "loaded")
 		t.event(groups, "decided")
 		t.inject(header, j, say)

@@ -42,7 +42,7 @@ func (v verifier) verify(ctx context.Context, jobs []*job) {
 		if jobs[i].event.Kind == call.Message {
 			v.judge(ctx, jobs[i])
 		}
-		v.tracer.begin(jobs[i], start)
+		v.tracer.begin(ctx, jobs[i], start)
 	})
 }
 

@@ -106,6 +106,7 @@ func (d *development) run(cmd *cobra.Command) error {
 	}
 	if web != nil {
 		defer web.Stop()
+		d.httpAddr = web.Addr()
 	}
 	box, err := startSandbox(cmd.Context(), d, process, log)
 	if err != nil {
@@ -135,6 +136,7 @@ func (d *development) serveHTTP(chosen bool, process *monitor.Process, log *slog
 	web, err := process.Serve(monitor.Options{Addr: d.httpAddr, Logger: log})
 	if err != nil && !chosen {
 		log.Warn("no metrics are served: the address is taken, choose another with --http", "error", err)
+		d.httpAddr = ""
 		return nil, nil
 	}
 	return web, err
@@ -169,7 +171,7 @@ func (d *development) work(cmd *cobra.Command, box *sandbox, registry prometheus
 	})
 	helpers.Go(func() {
 		if awaitReady(ctx, ready) {
-			fmt.Fprint(cmd.OutOrStdout(), box.guide())
+			fmt.Fprint(cmd.OutOrStdout(), box.guide(d.httpAddr))
 		}
 	})
 	return runWorker(ctx, r, 25*time.Second, log)

@@ -7,8 +7,8 @@ import (
 	"github.com/voicerouter/voicerouter/subjects"
 )
 
-// guide tells how to talk to the sandbox.
-func (s *sandbox) guide() string {
+// guide tells how to talk to the sandbox, whose HTTP server, if any, is at web.
+func (s *sandbox) guide(web string) string {
 	url := s.server.URL()
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -16,6 +16,9 @@ func (s *sandbox) guide() string {
 	line("  operator %s   signs with %s", devOperator, s.path("keys", devOperator+jwkEnding))
 	line("  customer %s   signs with %s", devCustomer, s.path("keys", devCustomer+jwkEnding))
 	line("  proxy    %-10s   the router signs for it", devProxy)
+	if web != "" {
+		line("  metrics and readiness: http://%s/metrics, /readyz", web)
+	}
 	line("\nIn another terminal (\"go run ./cmd/router\" where router is not installed):\n")
 	line("  export ROUTER_NATS_URL=%s ROUTER_NATS_NKEY_FILE=%s", url, s.path("users", "admin"+seedEnding))
 	line("  router call create --cid c1 --proxy %s --customer %s --operator %s --operator-name Bob", devProxy, devCustomer, devOperator)

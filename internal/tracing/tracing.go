@@ -79,8 +79,7 @@ func parent(ctx context.Context, root, other trace.SpanContext) (context.Context
 // Inject writes a span into the headers of a message, if somebody records it.
 func Inject(header map[string][]string, span trace.SpanContext) {
 	if span.IsSampled() {
-		span = span.WithTraceState(trace.TraceState{})
-		propagation.TraceContext{}.Inject(trace.ContextWithSpanContext(context.Background(), span), Carrier(header))
+		Carrier(header).Set(Header, "00-"+span.TraceID().String()+"-"+span.SpanID().String()+"-01")
 	}
 }
 
