@@ -1,11 +1,12 @@
-# What CI runs, by hand. Everything needs Go alone.
+# What CI runs, by hand. Everything needs Go alone, but for what needs a real
+# Prometheus.
 GO ?= go
 TOOL = $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
 
-.PHONY: check test race lint fuzz bench demo
+.PHONY: check test race lint fuzz bench demo observability
 
-check: lint test race fuzz demo ## everything that CI does
+check: lint test race fuzz demo ## what CI does with Go alone
 
 test: ## the tests, those of the examples included
 	$(GO) test ./...
@@ -20,6 +21,7 @@ lint: ## vet, linters, formatting
 	$(GO) vet ./...
 	$(TOOL) golangci-lint run ./...
 	cd examples/webrtc && $(GO) mod tidy -diff && $(GO) vet ./...
+	cd test/observability && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) tool -modfile=../../tools/go.mod golangci-lint run ./...
 
 fuzz: ## every fuzz target for FUZZTIME
 	./tools/fuzz.sh $(FUZZTIME)
@@ -33,3 +35,7 @@ bench: ## the benchmarks of docs/performance.md
 
 demo: ## nine calls through a proxy
 	$(GO) run ./cmd/router demo
+
+observability: ## alerts, dashboard and runbook, with a real Prometheus
+	./tools/prometheus.sh
+	cd test/observability && $(GO) test ./...
