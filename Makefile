@@ -1,12 +1,13 @@
-# What CI runs, by hand. Everything needs Go alone.
+# What CI runs, by hand. Everything needs Go alone, but for what needs a real
+# Prometheus.
 GO ?= go
 TOOL = $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
 CHAOS ?= --duration 1m
 
-.PHONY: check test race lint fuzz bench demo chaos
+.PHONY: check test race lint fuzz bench demo chaos observability
 
-check: lint test race fuzz demo ## everything that CI does
+check: lint test race fuzz demo ## what CI does with Go alone
 
 test: ## the tests, those of the examples included
 	$(GO) test ./...
@@ -21,6 +22,7 @@ lint: ## vet, linters, formatting
 	$(GO) vet ./...
 	$(TOOL) golangci-lint run ./...
 	cd examples/webrtc && $(GO) mod tidy -diff && $(GO) vet ./...
+	cd test/observability && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) tool -modfile=../../tools/go.mod golangci-lint run ./...
 
 fuzz: ## every fuzz target for FUZZTIME
 	./tools/fuzz.sh $(FUZZTIME)
@@ -37,3 +39,7 @@ demo: ## nine calls through a proxy
 
 chaos: ## calls through a fleet in which everything is broken; docs/reliability.md
 	$(GO) run ./test/chaos $(CHAOS)
+
+observability: ## alerts, dashboard and runbook, with a real Prometheus
+	./tools/prometheus.sh
+	cd test/observability && $(GO) test ./...

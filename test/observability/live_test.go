@@ -56,7 +56,7 @@ func startPrometheus(t *testing.T, s *stack) server {
 	t.Helper()
 	path, err := exec.LookPath("prometheus")
 	if err != nil {
-		t.Fatal("prometheus is not here: install Debian's package, \"apt-get install -y --no-install-recommends prometheus\"")
+		t.Fatal("prometheus is not here: tools/prometheus.sh installs it, on Debian")
 	}
 	dir := t.TempDir()
 	config := fmt.Sprintf(`

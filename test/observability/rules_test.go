@@ -169,7 +169,7 @@ func promtool(t *testing.T, args ...string) {
 	t.Helper()
 	path, err := exec.LookPath("promtool")
 	if err != nil {
-		t.Fatal("promtool is not here: install Debian's package prometheus, \"apt-get install -y --no-install-recommends prometheus\"")
+		t.Fatal("promtool is not here: tools/prometheus.sh installs it, on Debian")
 	}
 	if out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput(); err != nil {
 		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
