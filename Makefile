@@ -2,10 +2,14 @@
 GO ?= go
 TOOL = $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
+IMAGE ?= ghcr.io/voicerouter/router
+CHARTS ?= oci://ghcr.io/voicerouter/charts
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 
-.PHONY: check test race lint fuzz bench demo
+.PHONY: check test race lint fuzz bench demo chart chart-readme chart-publish image image-check image-publish dist
 
-check: lint test race fuzz demo ## everything that CI does
+check: lint test chart image-check race fuzz demo ## everything that CI does
 
 test: ## the tests, those of the examples included
 	$(GO) test ./...
@@ -19,7 +23,8 @@ lint: ## vet, linters, formatting
 	$(GO) mod tidy -diff
 	$(GO) vet ./...
 	$(TOOL) golangci-lint run ./...
-	cd examples/webrtc && $(GO) mod tidy -diff && $(GO) vet ./...
+	for module in examples/webrtc test/chart test/image; do (cd $$module && $(GO) mod tidy -diff && $(GO) vet ./...) || exit 1; done
+	$(GO) tool -modfile=tools/actionlint/go.mod actionlint
 
 fuzz: ## every fuzz target for FUZZTIME
 	./tools/fuzz.sh $(FUZZTIME)
@@ -33,3 +38,28 @@ bench: ## the benchmarks of docs/performance.md
 
 demo: ## nine calls through a proxy
 	$(GO) run ./cmd/router demo
+
+chart: ## the Helm chart: schema, strict types, an installation with processes for pods
+	cd test/chart && $(GO) test ./...
+
+chart-readme: ## the table of values in the chart's README, from values.yaml
+	cd test/chart && $(GO) test -run TestReadme . -update
+
+chart-publish: ## package the chart as VERSION, for the image of VERSION, and push it to CHARTS (needs helm)
+	mkdir -p dist
+	helm package charts/router --version $(VERSION:v%=%) --app-version $(VERSION) --destination dist
+	helm push dist/router-$(VERSION:v%=%).tgz $(CHARTS)
+
+image: ## the image IMAGE:VERSION for this machine (needs docker)
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --tag $(IMAGE):$(VERSION) .
+
+image-check: ## that the image can be built, runs, and is the same every time; without docker or a registry
+	cd test/image && $(GO) test ./...
+
+image-publish: ## build for every platform with an SBOM, push to IMAGE:VERSION, print the digest
+	mkdir -p dist
+	VERSION=$(VERSION) REVISION=$(REVISION) KO_DOCKER_REPO=$(IMAGE) $(GO) tool -modfile=test/image/go.mod \
+		ko build --bare --tags $(VERSION) --sbom spdx --sbom-dir dist ./cmd/router
+
+dist: ## binaries of VERSION for every platform, with checksums
+	VERSION=$(VERSION) REVISION=$(REVISION) ./tools/dist.sh
