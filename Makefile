@@ -4,10 +4,14 @@ GO ?= go
 TOOL = $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 10s
 CHAOS ?= --duration 1m
+IMAGE ?= ghcr.io/voicerouter/router
+CHARTS ?= oci://ghcr.io/voicerouter/charts
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 
-.PHONY: check test race lint fuzz bench demo chaos observability
+.PHONY: check test race lint fuzz bench demo chaos observability chart chart-readme chart-publish image image-check image-publish dist
 
-check: lint test race fuzz demo ## what CI does with Go alone
+check: lint test chart image-check race fuzz demo observability ## everything that CI does
 
 test: ## the tests, those of the examples included
 	$(GO) test ./...
@@ -21,8 +25,9 @@ lint: ## vet, linters, formatting
 	$(GO) mod tidy -diff
 	$(GO) vet ./...
 	$(TOOL) golangci-lint run ./...
-	cd examples/webrtc && $(GO) mod tidy -diff && $(GO) vet ./...
-	cd test/observability && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) tool -modfile=../../tools/go.mod golangci-lint run ./...
+	for module in examples/webrtc test/chart test/image test/observability; do (cd $$module && $(GO) mod tidy -diff && $(GO) vet ./...) || exit 1; done
+	$(GO) tool -modfile=tools/actionlint/go.mod actionlint
+	cd test/observability && $(GO) tool -modfile=../../tools/go.mod golangci-lint run ./...
 
 fuzz: ## every fuzz target for FUZZTIME
 	./tools/fuzz.sh $(FUZZTIME)
@@ -43,3 +48,28 @@ chaos: ## calls through a fleet in which everything is broken; docs/reliability.
 observability: ## alerts, dashboard and runbook, with a real Prometheus
 	./tools/prometheus.sh
 	cd test/observability && $(GO) test ./...
+
+chart: ## the Helm chart: schema, strict types, an installation with processes for pods
+	cd test/chart && $(GO) test ./...
+
+chart-readme: ## the table of values in the chart's README, from values.yaml
+	cd test/chart && $(GO) test -run TestReadme . -update
+
+chart-publish: ## package the chart as VERSION, for the image of VERSION, and push it to CHARTS (needs helm)
+	mkdir -p dist
+	helm package charts/router --version $(VERSION:v%=%) --app-version $(VERSION) --destination dist
+	helm push dist/router-$(VERSION:v%=%).tgz $(CHARTS)
+
+image: ## the image IMAGE:VERSION for this machine (needs docker)
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) --tag $(IMAGE):$(VERSION) .
+
+image-check: ## that the image can be built, runs, and is the same every time; without docker or a registry
+	cd test/image && $(GO) test ./...
+
+image-publish: ## build for every platform with an SBOM, push to IMAGE:VERSION, print the digest
+	mkdir -p dist
+	VERSION=$(VERSION) REVISION=$(REVISION) KO_DOCKER_REPO=$(IMAGE) $(GO) tool -modfile=test/image/go.mod \
+		ko build --bare --tags $(VERSION) --sbom spdx --sbom-dir dist ./cmd/router
+
+dist: ## binaries of VERSION for every platform, with checksums
+	VERSION=$(VERSION) REVISION=$(REVISION) ./tools/dist.sh

@@ -29,6 +29,7 @@ type rehearsal struct {
 	kv       jetstream.KeyValue
 	url      string
 	options  []nats.Option // of the identities' connections
+	unsigned bool          // the fleet runs with ROUTER_SIGNATURES=off
 	proxy    listed
 	operator extra
 	customer extra
@@ -44,6 +45,7 @@ type extra struct {
 
 func newCallTestCommand(t *target) *cobra.Command {
 	var proxy string
+	var unsigned bool
 	c := &cobra.Command{
 		Use: "test", Short: "Relay one call through a running fleet", Args: arguments(),
 		Long: `Adds two identities to the directory, connects as both of them, creates a
@@ -60,32 +62,34 @@ until --timeout is over.`,
 			return t.directory(cmd, func(ctx context.Context, js jetstream.JetStream, kv jetstream.KeyValue) error {
 				level := &slog.HandlerOptions{Level: slog.LevelWarn}
 				r := &rehearsal{out: cmd.OutOrStdout(), log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), level)), js: js, kv: kv}
-				var err error
-				if r.url, r.options, err = t.transport(); err != nil {
+				cfg, err := t.transport()
+				if err != nil {
 					return err
 				}
+				r.url, r.options, r.unsigned = cfg.NATS.URL, cfg.tlsOptions(), unsigned || cfg.Signatures == signaturesOff
 				return r.run(ctx, proxy)
 			})
 		},
 	}
 	c.Flags().StringVar(&proxy, "proxy", "", "proxy of the call (default: the first app of the directory that the fleet serves)")
+	c.Flags().BoolVar(&unsigned, "unsigned", false, "sign and verify nothing, for a fleet with ROUTER_SIGNATURES=off (default: what that variable says)")
 	return c
 }
 
 // transport is how the endpoints of a rehearsal reach the server: as the command
 // does, without its credential.
-func (t *target) transport() (string, []nats.Option, error) {
+func (t *target) transport() (config, error) {
 	if t.fromEnvironment() {
-		cfg, err := loadConfig()
-		return cfg.NATS.URL, cfg.tlsOptions(), err
+		return loadConfig()
 	}
+	var cfg config
 	nctx, err := t.natsContext()
 	if err != nil {
-		return "", nil, err
+		return cfg, err
 	}
-	var tls config
-	tls.NATS.TLS.CA, tls.NATS.TLS.Cert, tls.NATS.TLS.Key, tls.NATS.TLS.First = nctx.CA(), nctx.Certificate(), nctx.Key(), nctx.TLSHandshakeFirst()
-	return nctx.ServerURL(), tls.tlsOptions(), nil
+	cfg.NATS.URL = nctx.ServerURL()
+	cfg.NATS.TLS.CA, cfg.NATS.TLS.Cert, cfg.NATS.TLS.Key, cfg.NATS.TLS.First = nctx.CA(), nctx.Certificate(), nctx.Key(), nctx.TLSHandshakeFirst()
+	return cfg, nil
 }
 
 func (r *rehearsal) run(ctx context.Context, proxy string) (err error) {

@@ -73,3 +73,22 @@ func TestCallTestNeedsTheAuthCallout(t *testing.T) {
 		t.Errorf("router serve: want exit 0, got %d:\n%s", code, p.log.String())
 	}
 }
+
+func TestCallTestWithoutSignatures(t *testing.T) {
+	t.Parallel()
+	b := brokertest.Start(t, brokertest.Options{Memory: true, Callout: true})
+	proxy := b.Add(t, "proxy", identity.RoleApp)
+	keys := t.TempDir()
+	writeKey(t, keys, "proxy", proxy.Key)
+	p := startServe(t, "ROUTER_NATS_URL="+b.URL(), "ROUTER_NATS_NKEY_FILE="+b.SeedFile(t, broker.UserRouter), "ROUTER_PROXY_KEYS="+keys, "ROUTER_SIGNATURES=off")
+	awaitStatusOK(t, "http://"+p.await(t, `msg="serving HTTP" address=(\S+)`)[1]+"/readyz")
+	test := []string{"call", "test", "-s", b.URL(), "--nkey", b.SeedFile(t, broker.UserAdmin), "--timeout"}
+	mustSucceed(t, append(test, "30s", "--unsigned")...)
+	wantFailure(t, cli(t, append(test, "2s")...), exitFailure, "did not arrive")
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.exit(t); code != exitOK {
+		t.Errorf("router serve: want exit 0, got %d:\n%s", code, p.log.String())
+	}
+}

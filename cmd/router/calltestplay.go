@@ -64,17 +64,19 @@ func since(t time.Time) time.Duration { return time.Since(t).Round(100 * time.Mi
 // phone connects an identity. While the auth callout service is starting the
 // server refuses it.
 func (r *rehearsal) phone(ctx context.Context, e extra) (*phone, error) {
+	options := voice.Options{URL: r.url, SelfID: e.id.String(), NKeySeed: e.seed, NATSOptions: r.options, Logger: r.log, Unsigned: r.unsigned}
+	if !r.unsigned {
+		options.SigningKey = e.key
+		options.Trusted = func(iss identity.ID) []identity.PublicKey {
+			if iss == r.proxy.ID {
+				return r.proxy.Keys
+			}
+			return nil
+		}
+	}
 	p := &phone{heard: make(chan voice.Message, 16)}
 	err := repeatedly(ctx, voice.ErrNotPermitted, func() (err error) {
-		p.client, err = voice.Connect(ctx, voice.Options{
-			URL: r.url, SelfID: e.id.String(), SigningKey: e.key, NKeySeed: e.seed, NATSOptions: r.options, Logger: r.log,
-			Trusted: func(iss identity.ID) []identity.PublicKey {
-				if iss == r.proxy.ID {
-					return r.proxy.Keys
-				}
-				return nil
-			},
-		})
+		p.client, err = voice.Connect(ctx, options)
 		return err
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime/debug"
 
@@ -30,6 +31,7 @@ func buildVersion() monitor.Build {
 			v.Modified = s.Value == "true"
 		}
 	}
+	v.Version, v.Revision = cmp.Or(version, v.Version), cmp.Or(revision, v.Revision)
 	return v
 }
 

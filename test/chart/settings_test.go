@@ -101,7 +101,6 @@ func TestDefaults(t *testing.T) {
 		"ROUTER_NATS_URL":       "nats://nats:4222", // the Service of the official chart
 		"ROUTER_NATS_NKEY_FILE": "/etc/voice-router/nats/credential", "ROUTER_PROXY_KEYS": "/etc/voice-router/proxies",
 		"ROUTER_AUTH_ISSUER_FILE": "/etc/voice-router/callout/issuer", "ROUTER_AUTH_XKEY_FILE": "/etc/voice-router/callout/xkey",
-		"ROUTER_LOG_FORMAT": "json", // a machine reads it
 	}
 	defaults := known(t)
 	for _, w := range workloads(t, "{}") {
@@ -112,6 +111,20 @@ func TestDefaults(t *testing.T) {
 			}
 			if variable.Value != want {
 				t.Errorf("%s: %s: want %q, got %q", w.kind, variable.Name, want, variable.Value)
+			}
+		}
+	}
+}
+
+// TestSignaturesOff writes off as YAML wants it, and as people do.
+func TestSignaturesOff(t *testing.T) {
+	t.Parallel()
+	for _, values := range []string{`{config: {signatures: "off"}}`, `{config: {signatures: off}}`} {
+		for _, w := range workloads(t, values) {
+			for _, variable := range w.spec.Containers[0].Env {
+				if variable.Name == "ROUTER_SIGNATURES" && variable.Value != "off" {
+					t.Errorf("%s: %s: want off, got %s", values, w.kind, variable.Value)
+				}
 			}
 		}
 	}

@@ -40,6 +40,12 @@
 {{- end }}
 {{- end }}
 
+{{/* Whether messages are signed; YAML reads off without quotes as false. */}}
+{{- define "router.signaturesEnv" -}}
+- name: ROUTER_SIGNATURES
+  value: {{ ternary "required" "off" (eq (toString .Values.config.signatures) "required") | quote }}
+{{- end }}
+
 {{/* What workers and auth callout service have in common. */}}
 {{- define "router.processEnv" -}}
 - name: ROUTER_HTTP_ADDR
@@ -47,6 +53,8 @@
 {{- with .Values.config }}
 {{- include "router.variable" (dict "name" "ROUTER_LOG_LEVEL" "value" .logLevel) }}
 {{- include "router.variable" (dict "name" "ROUTER_LOG_FORMAT" "value" .logFormat) }}
+- name: ROUTER_PPROF
+  value: {{ .pprof | quote }}
 {{- include "router.variable" (dict "name" "ROUTER_ROTATE_EVERY" "value" .rotateEvery) }}
 - name: ROUTER_SHUTDOWN_TIMEOUT
   value: {{ printf "%ds" (int .shutdownTimeoutSeconds) | quote }}
@@ -70,6 +78,7 @@
 - name: ROUTER_PROXY_KEYS
   value: /etc/voice-router/proxies
 {{- end }}
+{{ include "router.signaturesEnv" . }}
 {{- with .Values.config }}
 {{- include "router.variable" (dict "name" "ROUTER_RING_TIMEOUT" "value" .ringTimeout) }}
 {{- include "router.variable" (dict "name" "ROUTER_MAX_MESSAGE_AGE" "value" .maxMessageAge) }}
