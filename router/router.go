@@ -20,6 +20,7 @@ import (
 type Router struct {
 	opts    Options
 	js      jetstream.JetStream
+	commits *commits
 	log     logger
 	metrics *metrics
 	jobs    chan *job
@@ -60,6 +61,7 @@ func New(opts Options) (*Router, error) {
 	r := &Router{
 		opts:    opts,
 		js:      js,
+		commits: &commits{js: js},
 		log:     newLogger(opts.Logger),
 		metrics: newMetrics(opts.Registerer),
 		jobs:    make(chan *job, opts.Batch),
@@ -180,7 +182,7 @@ func (r *Router) verifier() verifier {
 }
 
 func (r *Router) worker() (*worker, error) {
-	ledger, err := newLedger(r.opts.Conn, r.js, max(1, r.opts.Cache/r.opts.Lanes), r.metrics)
+	ledger, err := newLedger(r.opts.Conn, r.js, r.commits, max(1, r.opts.Cache/r.opts.Lanes), r.metrics)
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,7 @@ func newLogger(w io.Writer, cfg config) *slog.Logger {
 
 // serve runs one worker until ctx ends; anew when its keys have changed.
 func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) error {
+	tuneGC()
 	log := newLogger(stderr, cfg)
 	for _, name := range unknownVariables() {
 		log.Warn("variable is not known, perhaps misspelt", "variable", name)
