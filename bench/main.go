@@ -23,7 +23,7 @@ type bench struct {
 }
 
 const usage = `usage:
-  bench run    [-out FILE] [-rounds N] [-only NAME,...]   rounds of all variants, and calls lost by SIGKILL
+  bench run    [-out FILE] [-rounds N] [-only NAME,...] [-with NAME=PATH,...]   rounds of all variants, and calls lost by SIGKILL
   bench curves [-out FILE] [-only NAME,...]               scaling curves
   bench profile [-out FILE]                               where the time goes
   bench sip    [-out FILE]                                the router and kamailio (needs kamailio and sipp)
@@ -45,6 +45,7 @@ func command(args []string) error {
 	out := flags.String("out", args[0]+".jsonl", "file for the results")
 	rounds := flags.Int("rounds", 5, "rounds")
 	only := flags.String("only", "", "comma-separated names")
+	builds := flags.String("with", "", "comma-separated name=path of other builds of the router")
 	docs := flags.String("docs", "../docs", "directory of the report")
 	switch args[0] {
 	case "relay":
@@ -73,10 +74,14 @@ func command(args []string) error {
 	if *only != "" {
 		names = strings.Split(*only, ",")
 	}
-	return measure(ctx, args[0], *out, *rounds, names)
+	var others []string
+	if *builds != "" {
+		others = strings.Split(*builds, ",")
+	}
+	return measure(ctx, args[0], *out, *rounds, names, others)
 }
 
-func measure(ctx context.Context, what, out string, rounds int, only []string) error {
+func measure(ctx context.Context, what, out string, rounds int, only, builds []string) error {
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return err
@@ -96,7 +101,7 @@ func measure(ctx context.Context, what, out string, rounds int, only []string) e
 	}
 	switch what {
 	case "run":
-		err = b.run(ctx, rounds, only)
+		err = b.run(ctx, rounds, only, builds)
 	case "curves":
 		err = b.curves(ctx, only)
 	case "profile":
@@ -111,8 +116,12 @@ func measure(ctx context.Context, what, out string, rounds int, only []string) e
 	return os.Rename(file.Name(), filepath.Clean(out))
 }
 
-func (b bench) run(ctx context.Context, rounds int, only []string) error {
+func (b bench) run(ctx context.Context, rounds int, only, builds []string) error {
 	list := slices.DeleteFunc(variants(), func(v variant) bool { return only != nil && !slices.Contains(only, v.name) })
+	list, err := with(list, builds)
+	if err != nil {
+		return err
+	}
 	if err := b.rounds(ctx, rounds, list); err != nil {
 		return err
 	}

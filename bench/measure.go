@@ -37,6 +37,8 @@ type variant struct {
 	messages int
 	// profile runs the worker and the server with pprof.
 	profile bool
+	// program is another build of the router; "" is that of this tree.
+	program string
 	// env adds to the worker's environment.
 	env []string
 }
@@ -120,7 +122,11 @@ func (s *set) work(env ...string) (*process, error) {
 			"ROUTER_PROXY_KEYS=" + s.keys, "ROUTER_HTTP_ADDR=" + addr, "ROUTER_SIGNATURES=" + s.signatures,
 			"ROUTER_LIMITS_MESSAGES=-1", "ROUTER_LIMITS_STARTS=-1",
 		}, append(s.env, env...)...)
-		p, err = launch(s.dir, name, s.programs.router, env, "serve")
+		program := s.programs.router
+		if s.program != "" {
+			program = s.program
+		}
+		p, err = launch(s.dir, name, program, env, "serve")
 	}
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -13,18 +15,18 @@ func variants() []variant {
 	router := func(name string) variant {
 		return variant{name: name, storage: storageF, replicas: 1, signatures: "required", script: whole, messages: 24000}
 	}
-	file, memory := router("router"), router("router, memory")
+	file, memory := router("router"), router("router memory")
 	memory.storage = storageM
-	off := router("router, signatures off")
+	off := router("router unsigned")
 	off.signatures = "off"
 	off.messages = 32000
-	three := router("router, R3")
+	three := router("router R3")
 	three.replicas, three.messages = 3, 16000
 	raw := variant{name: "raw", storage: storageF, replicas: 1, relay: "raw", size: 2048, messages: 80000}
 	rawMemory := raw
-	rawMemory.name, rawMemory.storage = "raw, memory", storageM
+	rawMemory.name, rawMemory.storage = "raw memory", storageM
 	rawThree := raw
-	rawThree.name, rawThree.replicas, rawThree.messages = "raw, R3", 3, 32000
+	rawThree.name, rawThree.replicas, rawThree.messages = "raw R3", 3, 32000
 	mill := variant{name: "watermill", storage: storageF, replicas: 1, relay: "watermill", size: 2048, messages: 16000}
 	return []variant{raw, file, memory, off, mill, three, rawMemory, rawThree}
 }
@@ -123,4 +125,19 @@ func (s *set) speakers() *nats.Conn {
 		return s.admin
 	}
 	return s.clients
+}
+
+// with adds variants of the first router with other programs, as "name=path" names
+// them: two builds of the worker against each other in one run.
+func with(list []variant, builds []string) ([]variant, error) {
+	for _, text := range builds {
+		name, path, ok := strings.Cut(text, "=")
+		if !ok {
+			return nil, fmt.Errorf("-with %q: want name=path", text)
+		}
+		v := list[slices.IndexFunc(list, func(v variant) bool { return v.relay == "" })]
+		v.name, v.program = name, path
+		list = append(list, v)
+	}
+	return list, nil
 }

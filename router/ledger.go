@@ -23,6 +23,7 @@ import (
 type ledger struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
+	commits *commits
 	cache   *simplelru.LRU[string, record]
 	metrics *metrics
 	// refuse, if set, is asked before each commit; for tests.
@@ -40,12 +41,12 @@ type record struct {
 // at most 1024.
 const maxMultiGet = 512
 
-func newLedger(nc *nats.Conn, js jetstream.JetStream, size int, m *metrics) (*ledger, error) {
+func newLedger(nc *nats.Conn, js jetstream.JetStream, c *commits, size int, m *metrics) (*ledger, error) {
 	cache, err := simplelru.NewLRU[string, record](size, nil)
 	if err != nil {
 		return nil, fmt.Errorf("router: cache of %d records: %w", size, err)
 	}
-	return &ledger{nc: nc, js: js, cache: cache, metrics: m}, nil
+	return &ledger{nc: nc, js: js, commits: c, cache: cache, metrics: m}, nil
 }
 
 // load gives every group its base: from the cache, else by multi-get from the
@@ -150,17 +151,14 @@ func (l *ledger) commit(ctx context.Context, groups []*group) (stored bool, err 
 			return false, err
 		}
 	}
-	ack, err := jetstreamext.PublishMsgBatch(ctx, l.js, batch, jetstreamext.BatchFlowControl{})
-	l.metrics.committed(err)
+	last, err := l.commits.store(ctx, batch)
 	if err != nil {
 		for _, g := range groups {
 			l.cache.Remove(g.key)
 		}
 		return false, err
 	}
-	// A batch is stored without gaps; its acknowledgement names its last
-	// sequence. Were that ever wrong, the next compare-and-swap would say so.
-	seq := ack.Sequence - uint64(len(batch))
+	seq := last - uint64(len(batch))
 	for _, g := range groups {
 		if g.next != nil {
 			l.cache.Add(g.key, record{g.next, seq + uint64(g.nextAt) + 1})

@@ -64,6 +64,7 @@ func TestMetricsOfACall(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	w.metrics = newMetrics(reg, newHealth(time.Now))
 	w.ledger.metrics = w.metrics
+	w.ledger.commits.stored = w.metrics.committed
 	for _, m := range []struct {
 		from string
 		typ  signal.Type

@@ -40,10 +40,11 @@ type Options struct {
 	// been issued; default 5 min.
 	MaxMessageAge time.Duration
 	// Batch is how many messages are verified and committed together at most;
-	// default 512.
+	// default 900.
 	Batch int
-	// Lanes is how many batches may be open at once, each with calls of its own;
-	// default 2. The server allows 50 in a stream, for the whole fleet.
+	// Lanes is among how many goroutines the calls are divided that decide and sign;
+	// what they store they store together, in at most two batches at a time. The
+	// server allows 50 in a stream, for the whole fleet. Default 4.
 	Lanes int
 	// Cache is the number of call records kept in memory; default 8192.
 	Cache int
@@ -79,10 +80,10 @@ func (o Options) withDefaults() (Options, error) {
 		o.Policy.Replayable = o.MaxMessageAge + 2*signal.Skew
 	}
 	if o.Batch <= 0 {
-		o.Batch = 512
+		o.Batch = 900
 	}
 	if o.Lanes <= 0 {
-		o.Lanes = 2
+		o.Lanes = 4
 	}
 	if o.Cache <= 0 {
 		o.Cache = 8192

@@ -20,6 +20,7 @@ import (
 type Router struct {
 	opts    Options
 	js      jetstream.JetStream
+	commits *commits
 	log     logger
 	metrics *metrics
 	tracer  *tracer
@@ -73,6 +74,7 @@ func New(opts Options) (*Router, error) {
 		starved: make(chan struct{}, 1),
 		aside:   make(chan struct{}, 1),
 	}
+	r.commits = &commits{js: js, stored: r.metrics.committed}
 	return r, nil
 }
 
@@ -186,7 +188,7 @@ func (r *Router) verifier() verifier {
 }
 
 func (r *Router) worker() (*worker, error) {
-	ledger, err := newLedger(r.opts.Conn, r.js, max(1, r.opts.Cache/r.opts.Lanes), r.metrics)
+	ledger, err := newLedger(r.opts.Conn, r.js, r.commits, max(1, r.opts.Cache/r.opts.Lanes), r.metrics)
 	if err != nil {
 		return nil, err
 	}

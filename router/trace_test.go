@@ -82,6 +82,7 @@ func TestExemplars(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	w.metrics = newMetrics(reg, newHealth(time.Now))
 	w.ledger.metrics = w.metrics
+	w.ledger.commits.stored = w.metrics.committed
 	w.tracer = newTracer(sdktrace.NewTracerProvider())
 	b.publish(operator, signal.Start, "c1", "k1")
 	b.work(w, r, 1)

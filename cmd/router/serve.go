@@ -49,6 +49,7 @@ configured from the environment; all mistakes are reported at once (exit 2):
 
 // serve runs one worker until ctx ends; anew when its keys have changed.
 func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) error {
+	tuneGC()
 	log, stopLog := startLog(stderr, cfg)
 	defer stopLog()
 	for _, name := range unknownVariables() {

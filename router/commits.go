@@ -1,0 +1,135 @@
+package router
+
+import (
+	"context"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+)
+
+// commits stores the batches of all lanes of a worker. An atomic batch costs the
+// server much besides its messages - in a file an fsync, during which its stream
+// does nothing else - so that what several lanes want to store goes into one while
+// another is under way. Nothing waits for company: what finds no batch under way
+// goes at once, with all that waits at that moment.
+type commits struct {
+	js jetstream.JetStream
+	// stored is told how each batch went.
+	stored func(error)
+
+	mu      sync.Mutex
+	open    int // batches under way
+	waiting []*commitment
+}
+
+// A second batch is sent while one is under way if there is enough for it to keep
+// the server busy; less is better off with what comes meanwhile.
+const (
+	openBatches = 2
+	worthOpen   = maxBatchMessages / 3
+)
+
+// commitment is what one lane wants to store, all of it or nothing.
+type commitment struct {
+	batch []*nats.Msg
+	bytes int
+	// done is closed once last, the sequence of the last message, or err is set.
+	done chan struct{}
+	last uint64
+	err  error
+}
+
+// store stores a batch and returns the sequence of its last message; those before it
+// have the sequences below, without gaps.
+func (c *commits) store(ctx context.Context, batch []*nats.Msg) (last uint64, err error) {
+	own := &commitment{batch: batch, bytes: size(batch), done: make(chan struct{})}
+	c.mu.Lock()
+	c.waiting = append(c.waiting, own)
+	c.mu.Unlock()
+	c.send(ctx)
+	<-own.done
+	return own.last, own.err
+}
+
+// send stores what waits, if another batch may be opened. What is left, or comes
+// meanwhile, is sent by a goroutine that ends with the last of it: the lanes whose
+// it is wait for it.
+func (c *commits) send(ctx context.Context) {
+	part := c.take()
+	if len(part) == 0 {
+		return
+	}
+	c.storeTogether(ctx, part)
+	c.mu.Lock()
+	c.open--
+	more := len(c.waiting) > 0
+	c.mu.Unlock()
+	if more {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+		go func() {
+			defer cancel()
+			c.send(ctx)
+		}()
+	}
+}
+
+// take opens a batch and returns those that have waited longest, as many as fit
+// into it; none, if no batch may be opened now.
+func (c *commits) take() (part []*commitment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	messages, bytes, enough := 0, 0, 0
+	for _, m := range c.waiting {
+		messages, bytes = messages+len(m.batch), bytes+m.bytes
+		if len(part) > 0 && (messages > maxBatchMessages || bytes > maxBatchBytes) {
+			break
+		}
+		part, enough = append(part, m), messages
+	}
+	if len(part) == 0 || c.open > 0 && (c.open >= openBatches || enough < worthOpen) {
+		return nil
+	}
+	c.open++
+	c.waiting = append(c.waiting[:0], c.waiting[len(part):]...)
+	return part
+}
+
+// storeTogether stores several as one batch. If the server refuses it for one of
+// them, each is stored by itself, so that one's fault is not the others'.
+func (c *commits) storeTogether(ctx context.Context, part []*commitment) {
+	var batch []*nats.Msg
+	for _, m := range part {
+		batch = append(batch, m.batch...)
+	}
+	ack, err := jetstreamext.PublishMsgBatch(ctx, c.js, batch, jetstreamext.BatchFlowControl{})
+	c.stored(err)
+	if err != nil && len(part) > 1 {
+		if f := classify(err); f == conflict || f == poison {
+			for _, m := range part {
+				c.storeTogether(ctx, []*commitment{m})
+			}
+			return
+		}
+	}
+	var last uint64
+	if err == nil {
+		// A batch is stored without gaps; its acknowledgement names its last
+		// sequence. Were that ever wrong, the next compare-and-swap would say so.
+		last = ack.Sequence - uint64(len(batch))
+	}
+	for _, m := range part {
+		last += uint64(len(m.batch))
+		m.last, m.err = last, err
+		close(m.done)
+	}
+}
+
+// size is what a batch takes on the wire, headers aside.
+func size(batch []*nats.Msg) (n int) {
+	for _, m := range batch {
+		n += len(m.Data)
+	}
+	return n
+}
