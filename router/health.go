@@ -20,6 +20,7 @@ type health struct {
 	last     time.Time // of the last of them
 	until    time.Time // when to fetch again
 	err      error     // the last one
+	moved    time.Time // when the worker last sought another server
 }
 
 // Commits that fail are tried again after 100 ms and doubling, to 1 s, with
@@ -45,8 +46,8 @@ func (h *health) failed(err error) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.now()
-	if h.failures == 0 {
-		h.since = now
+	if h.failures == 0 || now.Sub(h.last) > stalledFor {
+		h.failures, h.since = 0, now
 	}
 	h.failures++
 	h.last, h.err = now, err
@@ -63,14 +64,39 @@ func (h *health) succeeded() {
 	h.failures, h.until, h.err = 0, time.Time{}, nil
 }
 
-// hold returns how long nothing is to be fetched.
-func (h *health) hold() time.Duration {
+// humbleAfter is how many commits fail in a row until a worker only tries whether
+// they still do, with one message at a time that no other worker asks for. It may
+// be the only one that is cut off: the others are to get the messages.
+const humbleAfter = 2
+
+// manner returns how to ask for messages in this state.
+func (h *health) manner() manner {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.failures == 0 {
-		return 0
+		return manner{}
 	}
-	return max(0, h.until.Sub(h.now()))
+	humble := h.failures >= humbleAfter
+	return manner{hold: max(0, h.until.Sub(h.now())), humble: humble, yields: humble}
+}
+
+// moveAfter is how long a worker stays with a server through which nothing is
+// stored, and with the next one before it tries another.
+const moveAfter = 5 * time.Second
+
+// cutOff reports whether nothing that was to be stored has had an answer for so
+// long that another server may be better. Whoever is told so moves, and is not told
+// again for as long.
+func (h *health) cutOff() bool {
+	d := h.stalled()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.now()
+	if d < moveAfter || now.Sub(h.moved) < moveAfter || classify(h.err) == starved {
+		return false
+	}
+	h.moved = now
+	return true
 }
 
 // stalled returns for how long commits have been failing, 0 if they have not.

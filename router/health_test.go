@@ -14,15 +14,15 @@ import (
 func TestHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHealth(time.Now)
-		if h.hold() != 0 || h.stalled() != 0 || h.complaint() != nil {
+		if h.manner() != (manner{}) || h.stalled() != 0 || h.complaint() != nil {
 			t.Fatal("a new worker complains")
 		}
 		cause := errors.New("no space")
 		var wait time.Duration
-		for range 12 {
+		for i := range 12 {
 			wait = h.failed(cause)
-			if hold := h.hold(); hold != wait {
-				t.Errorf("hold %v, want %v", hold, wait)
+			if m, few := h.manner(), i+1 >= humbleAfter; m != (manner{wait, few, few}) {
+				t.Errorf("after %d failures: %+v, want to wait for %v, and to ask for little: %v", i+1, m, wait, few)
 			}
 			time.Sleep(time.Second) //nolint // virtual time
 		}
@@ -40,8 +40,16 @@ func TestHealth(t *testing.T) {
 			t.Errorf("complains of %v although nothing was tried since", err)
 		}
 		h.failed(cause)
+		if h.cutOff() {
+			t.Error("seeks another server although nothing failed for long")
+		}
+		time.Sleep(moveAfter)
+		h.failed(cause)
+		if !h.cutOff() || h.cutOff() {
+			t.Error("want it to seek another server once after 5 s")
+		}
 		h.succeeded()
-		if h.hold() != 0 || h.stalled() != 0 {
+		if h.manner() != (manner{}) || h.stalled() != 0 {
 			t.Error("a success does not end the trouble")
 		}
 	})

@@ -48,10 +48,8 @@ type pull struct {
 	ask     pullRequest
 	// handle takes a message. It may block.
 	handle func(message)
-	// hold returns how long to ask for nothing because the worker is in trouble.
-	hold func() time.Duration
-	// yields reports whether all others that ask are to be served first.
-	yields func() bool
+	// manner says how to ask now.
+	manner func() manner
 
 	mu       sync.Mutex
 	open     int       // messages asked for that have neither come nor been called off
@@ -59,6 +57,14 @@ type pull struct {
 	handling bool
 	closing  bool
 	lost     chan error // one error, with which the consumer is lost
+}
+
+// manner is how a worker asks for messages.
+type manner struct {
+	// hold is how long to ask for nothing; humble asks for one message at a time;
+	// yields has all other workers that ask be served first.
+	hold           time.Duration
+	humble, yields bool
 }
 
 const (
@@ -131,12 +137,16 @@ func (p *pull) drain(tick <-chan time.Time) {
 func (p *pull) more(inbox string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closing || p.open > p.ask.Batch/2 || p.hold() > 0 || !p.nc.IsConnected() {
+	manner, ask := p.manner(), p.ask
+	if manner.humble {
+		ask.Batch = 1
+	}
+	if p.closing || p.open > ask.Batch/2 || manner.hold > 0 || !p.nc.IsConnected() {
 		return
 	}
-	ask := p.ask
+	most := ask.Batch
 	ask.Batch -= p.open
-	if ask.Group != "" && p.yields() {
+	if ask.Group != "" && manner.yields {
 		ask.Priority = lastPriority
 	}
 	data, err := json.Marshal(ask)
@@ -150,7 +160,7 @@ func (p *pull) more(inbox string) {
 	if p.open == 0 {
 		p.heard = time.Now() // nobody was there to be heard
 	}
-	p.open = p.ask.Batch
+	p.open = most
 }
 
 func (p *pull) received(inbox string, m *nats.Msg) {
@@ -168,7 +178,7 @@ func (p *pull) received(inbox string, m *nats.Msg) {
 	p.mu.Lock()
 	p.handling, p.heard = false, time.Now()
 	p.open = max(0, p.open-1)
-	more := p.open == p.ask.Batch/2
+	more := p.open == p.ask.Batch/2 || p.open == 0
 	p.mu.Unlock()
 	if more {
 		p.more(inbox)

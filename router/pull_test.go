@@ -15,8 +15,7 @@ func (b *bench) puller(r *Router, got chan<- message) *pull {
 	return &pull{
 		nc: r.opts.Conn, subject: subjects.RequestNext(subjects.StreamIn, subjects.ConsumerRouter),
 		ask:    pullRequest{Expires: pullExpiry.Nanoseconds(), Batch: 8, Group: subjects.GroupRouter, Priority: 1},
-		handle: func(m message) { got <- m }, hold: func() time.Duration { return 0 },
-		yields: func() bool { return false },
+		handle: func(m message) { got <- m }, manner: func() manner { return manner{} },
 	}
 }
 
@@ -74,7 +73,7 @@ func TestPullHolds(t *testing.T) {
 	}
 	got := make(chan message, 1)
 	p := b.puller(r, got)
-	p.hold = h.hold
+	p.manner = h.manner
 	b.publish(operator, signal.Start, "c1", "k1")
 	began := time.Now()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -218,13 +218,20 @@ func (r *Router) intakes(dead <-chan struct{}) []intake {
 		return intake{
 			stream: stream, consumer: consumer, log: r.log, metrics: r.metrics,
 			pull: func() *pull {
-				return &pull{nc: r.opts.Conn, subject: subjects.RequestNext(stream, consumer), ask: ask, handle: push(accept, r.jobs, dead), hold: r.health.hold, yields: r.yields.Load}
+				return &pull{nc: r.opts.Conn, subject: subjects.RequestNext(stream, consumer), ask: ask, handle: push(accept, r.jobs, dead), manner: r.manner}
 			},
 		}
 	}
 	inbox := in(subjects.StreamIn, subjects.ConsumerRouter, pullRequest{Group: subjects.GroupRouter, Priority: r.opts.Priority}, inbound)
 	inbox.aside = r.aside
 	return []intake{inbox, in(subjects.StreamOut, subjects.ConsumerTimeouts, pullRequest{}, timeout(r.log))}
+}
+
+// manner is how this worker asks for messages now.
+func (r *Router) manner() manner {
+	m := r.health.manner()
+	m.yields = m.yields || r.yields.Load()
+	return m
 }
 
 // bucket waits until a bucket can be opened; false means that ctx ended before.

@@ -13,9 +13,11 @@ import (
 // lookEvery is how often a worker looks at the state of the consumers.
 const lookEvery = 2 * time.Second
 
-// watchConsumers keeps the ack floor, the gauges and the readiness current.
+// watchConsumers keeps the ack floor, the gauges and the readiness current, and
+// seeks another server if nothing can be stored through this one.
 func (r *Router) watchConsumers(ctx context.Context) {
 	for {
+		r.move()
 		if err := r.look(ctx); err != nil && ctx.Err() == nil {
 			r.metrics.troubles.Inc()
 			r.log.limited("state of the consumers not known", "error", err)
@@ -23,6 +25,18 @@ func (r *Router) watchConsumers(ctx context.Context) {
 		if !pause(ctx, lookEvery) {
 			return
 		}
+	}
+}
+
+// move leaves a server that may be cut off from the leaders of the streams: routes
+// of a cluster lead one hop far.
+func (r *Router) move() {
+	if len(r.opts.Conn.Servers()) < 2 || !r.health.cutOff() {
+		return
+	}
+	r.log.Warn("nothing can be stored through this server, trying another", "server", r.opts.Conn.ConnectedServerName())
+	if err := r.opts.Conn.ForceReconnect(); err != nil {
+		r.log.limited("no other server tried", "error", err)
 	}
 }
 

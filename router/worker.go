@@ -148,7 +148,7 @@ func (w *worker) settle(ctx context.Context, groups []*group, attempt int) {
 // decideAll gives every group its record, its route and its decisions. Those
 // that cannot be decided now are sent back and left out of what it returns.
 func (w *worker) decideAll(ctx context.Context, groups []*group) ([]*group, error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	start := time.Now()
 	if err := w.ledger.load(ctx, groups); err != nil {
@@ -237,9 +237,9 @@ func (w *worker) commit(ctx context.Context, batch []*group) error {
 	return err
 }
 
-// How long the worker waits for what it reads, and for the acknowledgement of a
-// batch. Both end in a second delivery, not in a loss. A batch that a dying leader
-// took with it holds up its lane for as long.
+// How long the worker waits for answers: for what it commits and reads on the way
+// there, and for all else. Both end in a second delivery, not in a loss. A batch
+// that a dying leader took with it holds up its lane for as long.
 const (
 	readTimeout   = 5 * time.Second
 	commitTimeout = 3 * time.Second
