@@ -115,13 +115,19 @@ func answer[Q, A any](ctx context.Context, r *Router, do func(context.Context, Q
 		case err == nil:
 			err = req.Respond(body)
 		case wrong:
-			err = req.Error(refused.code, refused.text, nil)
+			err = refuse(req, refused.code, refused.text)
 		default:
 			r.log.limited("request not answered", "subject", req.Subject(), "error", err)
-			err = req.Error(ServiceFailed, "the router could not do this now, try again: "+err.Error(), nil)
+			err = refuse(req, ServiceFailed, "the router could not do this now, try again: "+err.Error())
 		}
 		if err != nil {
 			r.log.limited("answer not sent", "subject", req.Subject(), "error", err)
 		}
 	}
+}
+
+// refuse answers as req.Error does, but for its note in the request: package micro
+// reads that when its handler has returned, which here is before the answer.
+func refuse(req micro.Request, code, text string) error {
+	return req.Respond(nil, micro.WithHeaders(micro.Headers{micro.ErrorCodeHeader: {code}, micro.ErrorHeader: {text}}))
 }
