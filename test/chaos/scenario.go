@@ -42,6 +42,10 @@ func scenarios() map[string]scenario {
 			does: "leaders step down, servers are killed", faults: only("leader stepped down", "server killed"),
 			run: breakThings, goals: leaderGoals,
 		},
+		"partitions": {
+			does:   "the network between servers, and to them, breaks",
+			faults: only("server cut off", "route cut", "link cut", "leader stepped down"), run: breakThings, goals: none,
+		},
 		"killall": {
 			does: "all servers are killed at once, again and again", faults: only("all servers killed"),
 			run: breakThings, goals: none,
