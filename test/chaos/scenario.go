@@ -4,8 +4,11 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/voicerouter/voicerouter/test/chaos/checker"
 )
 
 // scenario is a way to run.
@@ -48,7 +51,7 @@ func scenarios() map[string]scenario {
 		},
 		"killall": {
 			does: "all servers are killed at once, again and again", faults: only("all servers killed"),
-			run: breakThings, goals: none,
+			run: breakThings, goals: killGoals,
 		},
 		// One message a commit makes a fleet slow enough for this machine to ask for
 		// twice as much; endpoints that hardly wait go on asking.
@@ -71,6 +74,13 @@ func only(names ...string) []kind {
 // no more than the ack wait and a second.
 func workerGoals(_ *run, o *outcome) []goal {
 	return []goal{atMost("worker killed: messages on their way are delivered within", ackWait+time.Second, worst(o, "worker killed"))}
+}
+
+// killGoals: what a broker that fsyncs has acknowledged outlives all of its
+// servers.
+func killGoals(_ *run, o *outcome) []goal {
+	lost := o.Counts[string(checker.Lost)]
+	return []goal{{"all servers killed at once: acknowledged messages that are lost", "0", strconv.Itoa(lost), lost == 0}}
 }
 
 func worst(o *outcome, kind string) time.Duration {
