@@ -180,6 +180,27 @@ func TestOutcomeIsReadBack(t *testing.T) {
 	}
 }
 
+// TestWhatIsNotClean: a defect, a number that was not reached, and a run that went
+// wrong, each for itself.
+func TestWhatIsNotClean(t *testing.T) {
+	t.Parallel()
+	reached, missed := goal{Reached: true}, goal{}
+	for name, c := range map[string]struct {
+		outcome outcome
+		want    bool
+	}{
+		"all is well":    {outcome{Verdict: &checker.Report{}, Goals: []goal{reached}}, true},
+		"a defect":       {outcome{Verdict: &checker.Report{Findings: []checker.Finding{{Kind: checker.Lost}}}}, false},
+		"a missed goal":  {outcome{Verdict: &checker.Report{}, Goals: []goal{reached, missed}}, false},
+		"a process died": {outcome{Verdict: &checker.Report{}, Problems: []string{"w1 ended by itself"}}, false},
+		"no verdict":     {outcome{}, false},
+	} {
+		if got := c.outcome.clean(); got != c.want {
+			t.Errorf("%s: want clean %t, got %t", name, c.want, got)
+		}
+	}
+}
+
 func TestElection(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]bool{

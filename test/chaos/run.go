@@ -33,6 +33,7 @@ type run struct {
 	calls *workload.Workload
 	admin *nats.Conn
 	js    jetstream.JetStream
+	log   io.Closer // of what the endpoints complain of
 	gauge gauges
 	load  load
 
@@ -92,7 +93,8 @@ func (r *run) endpointLog() *slog.Logger {
 	if err != nil {
 		return slog.New(slog.DiscardHandler)
 	}
-	return slog.New(slog.NewTextHandler(f, &slog.HandlerOptions{Level: slog.LevelWarn})) // closed with the process
+	r.log = f
+	return slog.New(slog.NewTextHandler(f, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
 // connect returns how an identity connects: through the links of the endpoints.
@@ -213,6 +215,9 @@ func (r *run) close() {
 		r.problem(r.fleet.Close())
 	}
 	r.problem(r.rec.Close())
+	if r.log != nil {
+		r.problem(r.log.Close())
+	}
 }
 
 // sleep waits; false means that ctx ended first.

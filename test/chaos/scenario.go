@@ -4,8 +4,11 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/voicerouter/voicerouter/test/chaos/checker"
 )
 
 // scenario is a way to run.
@@ -42,9 +45,13 @@ func scenarios() map[string]scenario {
 			does: "leaders step down, servers are killed", faults: only("leader stepped down", "server killed"),
 			run: breakThings, goals: leaderGoals,
 		},
+		"partitions": {
+			does:   "the network between servers, and to them, breaks",
+			faults: only("server cut off", "route cut", "link cut", "leader stepped down"), run: breakThings, goals: none,
+		},
 		"killall": {
 			does: "all servers are killed at once, again and again", faults: only("all servers killed"),
-			run: breakThings, goals: none,
+			run: breakThings, goals: killGoals,
 		},
 		// One message a commit makes a fleet slow enough for this machine to ask for
 		// twice as much; endpoints that hardly wait go on asking.
@@ -67,6 +74,13 @@ func only(names ...string) []kind {
 // no more than the ack wait and a second.
 func workerGoals(_ *run, o *outcome) []goal {
 	return []goal{atMost("worker killed: messages on their way are delivered within", ackWait+time.Second, worst(o, "worker killed"))}
+}
+
+// killGoals: what a broker that fsyncs has acknowledged outlives all of its
+// servers.
+func killGoals(_ *run, o *outcome) []goal {
+	lost := o.Counts[string(checker.Lost)]
+	return []goal{{"all servers killed at once: acknowledged messages that are lost", "0", strconv.Itoa(lost), lost == 0}}
 }
 
 func worst(o *outcome, kind string) time.Duration {
