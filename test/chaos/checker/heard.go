@@ -146,10 +146,15 @@ func (w *world) before(p *history.Process, e *history.Heard) bool {
 }
 
 // warm is from when on p is told everything. Before the first message of a run
-// there was nothing to tell.
+// there was nothing to tell. Else its first message shows that its cold start is
+// over, whose answer may have been long in coming under faults.
 func (w *world) warm(p *history.Process) time.Time {
 	if len(w.h.Sends) > 0 && p.Began.Before(w.h.Sends[0].At) {
 		return p.Began
 	}
-	return p.Began.Add(w.opts.ColdFor)
+	latest := w.extended(p.Began.Add(w.opts.ColdFor))
+	if first, ok := w.first[p.ID]; ok && first.Before(latest) {
+		return first
+	}
+	return latest
 }

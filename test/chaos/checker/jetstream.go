@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -14,6 +15,8 @@ import (
 const (
 	// readBatch is how many messages are asked for at once.
 	readBatch = 1000
+	// reader begins the names of the consumers that read here.
+	reader = "checker"
 	// patience is how many times in a row, 2 s each, nothing may come.
 	patience = 15
 )
@@ -44,7 +47,9 @@ func (s *stream) Messages(ctx context.Context, visit func(Message) error) error 
 	if end.Msgs == 0 {
 		return nil
 	}
-	cons, err := s.js.OrderedConsumer(ctx, subjects.StreamOut, jetstream.OrderedConsumerConfig{InactiveThreshold: time.Minute})
+	cons, err := s.js.OrderedConsumer(ctx, subjects.StreamOut, jetstream.OrderedConsumerConfig{
+		NamePrefix: reader, InactiveThreshold: time.Minute,
+	})
 	if err != nil {
 		return fmt.Errorf("checker: read %s: %w", subjects.StreamOut, err)
 	}
@@ -108,8 +113,11 @@ func (s *stream) Leftovers(ctx context.Context) (Leftovers, error) {
 		}
 		list := str.ListConsumers(ctx)
 		for info := range list.Info() {
-			if info.Config.Durable != "" { // not the one that reads here
+			switch {
+			case info.Config.Durable != "":
 				left.Consumers = append(left.Consumers, Consumer{Name: info.Name, Unacked: info.NumAckPending, Pending: info.NumPending})
+			case !strings.HasPrefix(info.Name, reader):
+				left.Strangers = append(left.Strangers, info.Name)
 			}
 		}
 		if err := list.Err(); err != nil {

@@ -84,6 +84,9 @@ func (w *world) leftovers(left Leftovers) {
 			leak("", "messages that nobody acknowledged", "consumer %s: %d delivered, %d waiting", c.Name, c.Unacked, c.Pending)
 		}
 	}
+	for _, name := range left.Strangers {
+		leak("", "a consumer that nobody uses", "%s", name)
+	}
 	for _, r := range left.Resources {
 		if r.After > r.Before+r.Slack {
 			leak("", "a resource that grew", "%s: %v before, %v after", r.Name, r.Before, r.After)

@@ -217,6 +217,7 @@ func TestFindsLeaked(t *testing.T) {
 		{name: "an undelivered timeout", rule: "nobody acknowledged", do: func(s *stage) {
 			s.left.Consumers = []Consumer{{Name: "router"}, {Name: "timeouts", Pending: 2}}
 		}},
+		{name: "a consumer", rule: "nobody uses", do: func(s *stage) { s.left.Strangers = []string{"nK3x"} }},
 		{name: "a message in the inbound stream", rule: "no router took", do: func(s *stage) { s.left.Waiting = 1 }},
 		{name: "goroutines", rule: "a resource that grew", do: func(s *stage) {
 			s.left.Resources = []Resource{{Name: "go_goroutines", Before: 100, After: 151, Slack: 50}}

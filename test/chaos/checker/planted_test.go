@@ -193,6 +193,46 @@ func TestFindsDuplicated(t *testing.T) {
 	})
 }
 
+// TestColdStart: a process that began in the middle of a run is not told of calls
+// that end before its first message, however late the answer comes; of all others
+// it is.
+func TestColdStart(t *testing.T) {
+	for name, test := range map[string]struct {
+		do   func(s *stage, late *device)
+		lost int
+	}{
+		"ended before the answer": {func(s *stage, late *device) {
+			s.pass(15 * time.Second)
+			s.desk.say(signal.Stop, "c1", "a")
+			s.route(0, false)
+			s.pass(30 * time.Second)
+			late.seen = len(s.inboxes[customer]) // all of it is over
+			s.desk.say(signal.Start, "c1", "b")
+			s.route(0, false)
+			late.hear()
+		}, 0},
+		"ended behind the answer": {func(s *stage, late *device) {
+			late.hear() // the start of a
+			s.pass(30 * time.Second)
+			s.desk.say(signal.Stop, "c1", "a")
+			s.route(0, false)
+			late.seen = len(s.inboxes[customer])
+		}, 1},
+	} {
+		s := newStage(t)
+		s.ring()
+		mend := s.rec.Fault(history.Fault{Kind: "server-stop"})
+		late := s.device(customer, "tab", false)
+		late.seen = 0
+		test.do(s, late)
+		mend("")
+		s.rest()
+		if r := s.check(s.history()); r.Counts()[Lost] != test.lost || r.Clean() != (test.lost == 0) {
+			t.Errorf("%s: %s: %v", name, r, r.Findings)
+		}
+	}
+}
+
 // TestToleratesErrorsSaidAgain: what no record remembers may be said twice.
 func TestToleratesErrorsSaidAgain(t *testing.T) {
 	s := newStage(t)

@@ -29,6 +29,8 @@ type Leftovers struct {
 	Waiting uint64
 	// Consumers are the durables of both streams.
 	Consumers []Consumer
+	// Strangers are consumers of either stream that are none of the durables.
+	Strangers []string
 	// Resources are gauges of processes, goroutines say, before and after.
 	Resources []Resource
 }

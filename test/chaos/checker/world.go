@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 
@@ -30,13 +31,14 @@ type world struct {
 	spoke         map[party][]*message
 
 	timelines map[string]*timeline
-	letters   map[string][]letter // by recipient
-	told      map[party][]letter  // the same, by recipient and call
-	arrived   map[heardBy]int     // how often a message stands in an inbox, by recipient
-	floors    []history.Floor     // both growing
-	heard     map[heardBy][]int   // indices of h.Heard
-	ears      map[party][]int     // the same, by process and call
-	refs      map[name]bool       // who was told or kept that what is refused
+	letters   map[string][]letter  // by recipient
+	told      map[party][]letter   // the same, by recipient and call
+	arrived   map[heardBy]int      // how often a message stands in an inbox, by recipient
+	floors    []history.Floor      // both growing
+	heard     map[heardBy][]int    // indices of h.Heard
+	first     map[string]time.Time // when a process heard its first message
+	ears      map[party][]int      // the same, by process and call
+	refs      map[name]bool        // who was told or kept that what is refused
 }
 
 // name is a message: who sent it, and its jti.
@@ -55,7 +57,7 @@ func newWorld(h *history.History, opts Options) *world {
 		conversations: map[string]history.Conversation{},
 		sent:          map[name]*message{}, marks: map[string]*message{}, spoke: map[party][]*message{},
 		timelines: map[string]*timeline{}, letters: map[string][]letter{}, told: map[party][]letter{}, arrived: map[heardBy]int{},
-		heard: map[heardBy][]int{}, ears: map[party][]int{}, refs: map[name]bool{},
+		heard: map[heardBy][]int{}, first: map[string]time.Time{}, ears: map[party][]int{}, refs: map[name]bool{},
 	}
 	for i := range h.Processes {
 		p := &h.Processes[i]
@@ -76,6 +78,9 @@ func newWorld(h *history.History, opts Options) *world {
 	for i, e := range h.Heard {
 		if p := w.processes[e.Process]; p != nil && e.Type == signal.Error {
 			w.refs[name{p.Self, e.Ref}] = true
+		}
+		if _, known := w.first[e.Process]; !known {
+			w.first[e.Process] = e.At
 		}
 		by := heardBy{e.Process, e.From, e.JTI}
 		w.heard[by] = append(w.heard[by], i)
