@@ -37,7 +37,7 @@ bench: ## the benchmarks of docs/performance.md
 	$(GO) test -run '^$$' -bench Hop -benchtime 3000x -count 3 ./test/integration
 	$(GO) test -run '^$$' -bench . -benchmem ./call ./signal ./identity
 	$(GO) test -run '^$$' -bench Connect -benchtime 1000x -count 3 ./auth
-	$(GO) test -run '^$$' -bench Limiter ./router
+	$(GO) test -run '^$$' -bench 'Limiter|Trace' ./router
 
 demo: ## nine calls through a proxy
 	$(GO) run ./cmd/router demo
