@@ -36,7 +36,10 @@ func (w *world) handlers() {
 			continue // judged by handledTwice
 		}
 		if lane := (heardBy{who: p.ID, from: e.CID}); !p.App {
-			if e.Seq != 0 && e.Seq < last[lane] {
+			switch late := e.Seq != 0 && e.Seq < last[lane]; {
+			case late && stateless(e.Type) && w.faulty(e.Stored):
+				w.report.Overtaken++
+			case late:
 				w.misheard(e, "handled out of the order of the stream", fmt.Sprintf("after sequence %d", last[lane]))
 			}
 			last[lane] = max(last[lane], e.Seq)
@@ -143,6 +146,12 @@ func (w *world) before(p *history.Process, e *history.Heard) bool {
 	}
 	told := w.told[party{p.Self, e.CID, e.CallID}]
 	return len(told) > 0 && told[0].at.Before(warm)
+}
+
+// stateless reports whether a message of this type means the same whenever it is
+// heard. Lost live under a fault, it shows no gap and comes with the next sync.
+func stateless(t signal.Type) bool {
+	return t == signal.Error || t == signal.Summary || t == signal.Setup
 }
 
 // warm is from when on p is told everything. Before the first message of a run

@@ -105,6 +105,32 @@ func TestFindsDisorderedHandlers(t *testing.T) {
 	findAll(t, Disordered, plants)
 }
 
+// TestLateErrors: an error that comes with a sync behind newer messages is no
+// disorder under a fault. Without one it is.
+func TestLateErrors(t *testing.T) {
+	for _, faulty := range []bool{true, false} {
+		s := newStage(t)
+		if faulty {
+			s.rec.Fault(history.Fault{Kind: "partition"})("healed")
+		}
+		s.desk.say(signal.Candidate, "c1", "zz") // deferred, then unknown_call
+		for len(s.flight) > 0 {
+			s.route(0, false)
+		}
+		s.ring()
+		n := len(s.inboxes[operator])
+		s.desk.seen = 0 // the error, once more and last
+		h := s.history()
+		first := h.Heard[0]
+		h.Heard = append(h.Heard[1:], first)
+		s.desk.seen = n
+		r := s.check(h)
+		if r.Clean() != faulty || (r.Overtaken == 1) != faulty {
+			t.Errorf("fault %t: %s, %d overtaken: %v", faulty, r, r.Overtaken, r.Findings)
+		}
+	}
+}
+
 func TestFindsDisorderedRecords(t *testing.T) {
 	const table, memory = "in no table", "forgot or changed"
 	stopped := func(reason signal.Reason) func(*call.State) {

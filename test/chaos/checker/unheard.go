@@ -3,6 +3,7 @@ package checker
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/voicerouter/voicerouter/signal"
 	"github.com/voicerouter/voicerouter/test/chaos/history"
@@ -72,11 +73,15 @@ func (w *world) vanished() {
 // before the answer. Live messages are only lost under faults; without one nothing
 // overtakes anything.
 func (w *world) overtaken(p *history.Process, l letter) bool {
-	faulty := slices.ContainsFunc(w.h.Faults, func(f history.Fault) bool {
-		return !l.at.Before(f.Began.Add(-w.opts.Recovery)) && !l.at.After(later(f.Began, f.Ended).Add(w.opts.Recovery))
-	})
-	return faulty && slices.ContainsFunc(w.ears[party{p.ID, l.cid, l.callID}], func(i int) bool {
+	return w.faulty(l.at) && slices.ContainsFunc(w.ears[party{p.ID, l.cid, l.callID}], func(i int) bool {
 		return w.h.Heard[i].Seq > l.seq && moot(l.typ, w.h.Heard[i].Type)
+	})
+}
+
+// faulty reports whether a fault acted around a time.
+func (w *world) faulty(at time.Time) bool {
+	return slices.ContainsFunc(w.h.Faults, func(f history.Fault) bool {
+		return !at.Before(f.Began.Add(-w.opts.Recovery)) && !at.After(later(f.Began, f.Ended).Add(w.opts.Recovery))
 	})
 }
 
