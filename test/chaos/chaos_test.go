@@ -54,10 +54,11 @@ func TestScheduleOfASeed(t *testing.T) {
 		}
 		return out.String()
 	}
-	if print(1) != print(1) {
-		t.Error("want the same schedule from the same seed")
+	first := print(1)
+	if again := print(1); again != first {
+		t.Errorf("want the same schedule from the same seed, got\n%s\nand\n%s", first, again)
 	}
-	if print(1) == print(2) {
+	if first == print(2) {
 		t.Error("want another schedule from another seed")
 	}
 }
