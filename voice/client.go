@@ -88,6 +88,7 @@ func (c *Client) natsOptions() ([]nats.Option, error) {
 		nats.Name(c.self.String()),
 		nats.MaxReconnects(-1),
 		nats.CustomReconnectDelay(reconnectDelay),
+		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(maxSilence),
 		nats.IgnoreAuthErrorAbort(), // who is unknown today may be known tomorrow
 	}
 	login, err := c.opts.login()
@@ -110,6 +111,14 @@ func (c *Client) natsOptions() ([]nats.Option, error) {
 		nats.ErrorHandler(c.asyncError),
 	), nil
 }
+
+// A connection on which nothing comes back is given up after maxSilence + 1 pings: in
+// half a minute. nats.go's own default is six minutes, in which an endpoint whose
+// network changed under it rings for nobody.
+const (
+	pingEvery  = 10 * time.Second
+	maxSilence = 2
+)
 
 // reconnectDelay is the wait before the n-th round of attempts to connect again:
 // short at first, because a connection also ends when what the broker granted

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
@@ -27,6 +28,7 @@ type Cluster struct {
 	auth      []*process
 	clients   string // where endpoints connect
 	closing   sync.Once
+	full      atomic.Bool // disks are to be full now
 
 	mu         sync.Mutex
 	workers    []*Worker

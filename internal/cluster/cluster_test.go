@@ -232,7 +232,7 @@ func (h *harness) breakLinks(t *testing.T) {
 		}
 		h.must(cluster.Wait(within(t, time.Minute), "silent after "+name, silent))
 		for _, l := range links {
-			h.must(l.Heal())
+			h.must(l.Heal(t.Context()))
 		}
 		h.must(cluster.Wait(within(t, time.Minute), "talks after "+name, talks))
 	}
@@ -318,10 +318,14 @@ func TestProcessesDieWithTheirParent(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := cluster.Wait(within(t, 30*time.Second), "process "+text+" is gone", func(context.Context) error {
-			if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
-				return fmt.Errorf("it is there: %v", err)
+			switch err := syscall.Kill(pid, 0); {
+			case errors.Is(err, syscall.ESRCH):
+				return nil
+			case err != nil:
+				return err
+			default:
+				return errors.New("it is there")
 			}
-			return nil
 		}); err != nil {
 			t.Error(err)
 		}

@@ -23,6 +23,7 @@ const (
 // and [Cluster.GrowDisks] bound that.
 func (c *Cluster) FillDisks(ctx context.Context) error {
 	c.note(DiskFull, "all servers", false, "")
+	c.full.Store(true)
 	return c.withJetStream(func(js jetstream.JetStream) error {
 		err := Wait(ctx, "filler created", func(ctx context.Context) error {
 			_, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
@@ -77,6 +78,7 @@ func (c *Cluster) FreeDisks(ctx context.Context) error {
 			return err
 		})
 	})
+	c.full.Store(false)
 	c.note(DiskFull, "all servers", true, "")
 	return err
 }
@@ -107,7 +109,8 @@ func (s *Server) disk() int64 {
 	return s.cfg.MaxFile
 }
 
-// KeepDisksGrowing calls GrowDisks until ctx ends. What goes wrong is tried again.
+// KeepDisksGrowing calls GrowDisks until ctx ends, but for the time in which disks
+// are to be full. What goes wrong is tried again.
 func (c *Cluster) KeepDisksGrowing(ctx context.Context, free int64) {
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
@@ -116,7 +119,9 @@ func (c *Cluster) KeepDisksGrowing(ctx context.Context, free int64) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			_ = c.GrowDisks(ctx, free)
+			if !c.full.Load() {
+				_ = c.GrowDisks(ctx, free)
+			}
 		}
 	}
 }

@@ -101,7 +101,7 @@ func (l *Link) Refuse() error {
 }
 
 // Heal ends the fault of the link, if there is one.
-func (l *Link) Heal() error {
+func (l *Link) Heal(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fault == "" {
@@ -112,7 +112,7 @@ func (l *Link) Heal() error {
 			return fmt.Errorf("cluster: link %s: %w", l.Name(), err)
 		}
 	} else {
-		l.proxy.Toxics.ResetToxics(context.Background())
+		l.proxy.Toxics.ResetToxics(ctx)
 	}
 	l.cluster.note(l.fault, l.Name(), true, "")
 	l.fault = ""

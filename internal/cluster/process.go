@@ -47,7 +47,7 @@ func (p *process) start() error {
 	if err != nil {
 		return fmt.Errorf("cluster: log of %s: %w", p.name, err)
 	}
-	defer out.Close() // the child has its own
+	defer func() { _ = out.Close() }() // the child has its own
 	r := &run{cmd: exec.Command(p.argv[0], p.argv[1:]...), ended: make(chan struct{})}
 	r.cmd.Env, r.cmd.Stdout, r.cmd.Stderr = p.env, out, out
 	if err := p.spawner.start(r.cmd); err != nil {
@@ -122,15 +122,9 @@ func (p *process) signal(s syscall.Signal) error {
 // end sends a signal that ends the process and waits until it has. It returns
 // how the process ended.
 func (p *process) end(ctx context.Context, s syscall.Signal) error {
-	r, err := p.current()
+	r, err := p.dismiss(s)
 	if err != nil {
 		return err
-	}
-	r.mu.Lock()
-	r.wanted = true
-	r.mu.Unlock()
-	if err := r.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("cluster: signal %s: %w", p.name, err)
 	}
 	select {
 	case <-r.ended:
@@ -142,9 +136,28 @@ func (p *process) end(ctx context.Context, s syscall.Signal) error {
 
 // kill ends the process with SIGKILL, which is how it ends then.
 func (p *process) kill() error {
-	err := p.end(context.Background(), syscall.SIGKILL)
-	if _, killed := errors.AsType[*exec.ExitError](err); killed {
+	r, err := p.dismiss(syscall.SIGKILL)
+	if err != nil {
+		return err
+	}
+	<-r.ended // nothing can hold a process up that is killed
+	if _, killed := errors.AsType[*exec.ExitError](r.err); killed {
 		return nil
 	}
-	return err
+	return r.err
+}
+
+// dismiss sends a signal that ends the process.
+func (p *process) dismiss(s syscall.Signal) (*run, error) {
+	r, err := p.current()
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	r.wanted = true
+	r.mu.Unlock()
+	if err := r.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return nil, fmt.Errorf("cluster: signal %s: %w", p.name, err)
+	}
+	return r, nil
 }

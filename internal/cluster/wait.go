@@ -73,7 +73,7 @@ func get(ctx context.Context, url string, read func(*http.Response) error) error
 	if err != nil {
 		return err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }() // it was only read
 	if response.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(response.Body, 300))
 		return fmt.Errorf("%s: %s: %s", url, response.Status, strings.TrimSpace(string(text)))

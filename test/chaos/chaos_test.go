@@ -54,10 +54,11 @@ func TestScheduleOfASeed(t *testing.T) {
 		}
 		return out.String()
 	}
-	if print(1) != print(1) {
-		t.Error("want the same schedule from the same seed")
+	first := print(1)
+	if again := print(1); again != first {
+		t.Errorf("want the same schedule from the same seed, got\n%s\nand\n%s", first, again)
 	}
-	if print(1) == print(2) {
+	if first == print(2) {
 		t.Error("want another schedule from another seed")
 	}
 }
@@ -215,5 +216,24 @@ func TestElection(t *testing.T) {
 		if ok != want || ok && at.Nanosecond() != 313858000 {
 			t.Errorf("%s: want %t, got %t at %s", line, want, ok, at)
 		}
+	}
+}
+
+// TestResumed: the time counts from the last election that belongs to a fault.
+func TestResumed(t *testing.T) {
+	t.Parallel()
+	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	at := func(s float64) time.Time { return began.Add(time.Duration(s * float64(time.Second))) }
+	h := &history.History{Faults: []history.Fault{
+		{Kind: "server killed", Began: at(0)}, {Kind: "leader stepped down", Began: at(20)}, {Kind: "worker killed", Began: at(30)},
+	}}
+	elected := []time.Time{at(4), at(6), at(20.5)}
+	var all deliveries
+	for _, heard := range []float64{1, 5, 7.5, 8, 20.7, 31} {
+		all = append(all, delivery{heard: at(heard)})
+	}
+	want := times{2, 1500 * time.Millisecond, 1500 * time.Millisecond, 1500 * time.Millisecond}
+	if got := resumed(h, all, elected); got.N != want.N || got.Max != want.Max {
+		t.Errorf("want %v, got %v: 1.5 s behind the second election, 0.2 s behind the third", want, got)
 	}
 }

@@ -53,8 +53,11 @@ func killWorkers(_ context.Context, r *run, _ uint64, begin func(string)) (heale
 // stepDown has one of the leaders hand over on which everything waits.
 func stepDown(ctx context.Context, r *run, pick uint64, begin func(string)) (healer, error) {
 	led := [][2]string{
-		{subjects.StreamOut, ""}, {subjects.StreamIn, ""}, {subjects.StreamIn, subjects.ConsumerRouter},
-		{subjects.StreamOut, subjects.ConsumerTimeouts}, {"meta", ""},
+		{subjects.StreamOut, ""},
+		{subjects.StreamIn, ""},
+		{subjects.StreamIn, subjects.ConsumerRouter},
+		{subjects.StreamOut, subjects.ConsumerTimeouts},
+		{"meta", ""},
 	}
 	l := choose(led, pick)
 	if l[0] == "meta" {
@@ -161,10 +164,10 @@ func breakAll(begin func(string), name string, links []*cluster.Link, fault func
 	for _, l := range links {
 		errs = append(errs, fault(l))
 	}
-	return func(context.Context) error {
+	return func(ctx context.Context) error {
 		var errs []error
 		for _, l := range links {
-			errs = append(errs, l.Heal())
+			errs = append(errs, l.Heal(ctx))
 		}
 		return errors.Join(errs...)
 	}, errors.Join(errs...)

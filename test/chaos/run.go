@@ -103,11 +103,7 @@ func (r *run) connect(self string) voice.Options {
 	if err != nil {
 		return voice.Options{} // refused by voice.Connect, with a better error
 	}
-	return voice.Options{
-		URL: r.fleet.ClientURL(), SigningKey: i.Key, NKeySeed: i.NKeySeed,
-		// Links are silent at times, and an endpoint has three to choose from.
-		NATSOptions: []nats.Option{nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2)},
-	}
+	return voice.Options{URL: r.fleet.ClientURL(), SigningKey: i.Key, NKeySeed: i.NKeySeed}
 }
 
 // policy is that of the workers.

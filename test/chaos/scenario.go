@@ -49,6 +49,10 @@ func scenarios() map[string]scenario {
 			does:   "the network between servers, and to them, breaks",
 			faults: only("server cut off", "route cut", "link cut", "leader stepped down"), run: breakThings, goals: none,
 		},
+		"disks": {
+			does: "the stores are full, again and again", faults: only("disk full"),
+			run: breakThings, goals: none,
+		},
 		"killall": {
 			does: "all servers are killed at once, again and again", faults: only("all servers killed"),
 			run: breakThings, goals: killGoals,

@@ -35,6 +35,7 @@ var built struct {
 func Binaries(tb testing.TB) cluster.Binaries {
 	tb.Helper()
 	built.Do(func() {
+		//nolint:usetesting // it outlives the test that comes first; see Main
 		if built.dir, built.err = os.MkdirTemp("", "voicerouter-bin-"); built.err == nil {
 			built.binaries, built.err = cluster.Build(context.Background(), built.dir)
 		}
