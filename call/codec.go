@@ -83,6 +83,7 @@ func (s *State) normalize() {
 	}
 	if len(s.Unknown) == 0 {
 		s.Unknown = nil
+	} else {
+		_ = s.Unknown.Format() // as Marshal writes it; it has been through the parser
 	}
-	_ = s.Unknown.Format() // as Marshal writes it; it has been through the parser
 }

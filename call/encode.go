@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/internal/plainjson"
 )
@@ -127,7 +129,16 @@ func (s *State) appendJSON(out []byte) ([]byte, error) {
 	w.list("applied", len(s.Applied), func(i int) { w.out = s.Applied[i].appendJSON(w.out) })
 	w.name("last")
 	w.last(&s.Last)
+	w.unknown(s.Unknown)
 	return append(w.out, '}'), w.err
+}
+
+// unknown writes the members of an object as they are: they were formatted when
+// they were read.
+func (w *writer) unknown(members jsontext.Value) {
+	if len(members) > len("{}") {
+		w.out = append(append(w.out, ','), members[1:len(members)-1]...)
+	}
 }
 
 func (w *writer) party(p *Party) {
