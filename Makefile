@@ -9,7 +9,7 @@ CHARTS ?= oci://ghcr.io/voicerouter/charts
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
 
-.PHONY: check test race lint fuzz bench demo chaos observability chart chart-readme chart-publish image image-check image-publish dist
+.PHONY: check test race lint fuzz bench bench-sip bench-curves bench-report bench-compare demo chaos observability chart chart-readme chart-publish image image-check image-publish dist
 
 check: lint test chart image-check race fuzz demo observability ## everything that CI does
 
@@ -25,19 +25,36 @@ lint: ## vet, linters, formatting
 	$(GO) mod tidy -diff
 	$(GO) vet ./...
 	$(TOOL) golangci-lint run ./...
-	for module in examples/webrtc test/chart test/image test/observability; do (cd $$module && $(GO) mod tidy -diff && $(GO) vet ./...) || exit 1; done
+	for module in examples/webrtc test/chart test/image test/observability bench; do (cd $$module && $(GO) mod tidy -diff && $(GO) vet ./...) || exit 1; done
 	$(GO) tool -modfile=tools/actionlint/go.mod actionlint
 	cd test/observability && $(GO) tool -modfile=../../tools/go.mod golangci-lint run ./...
 
 fuzz: ## every fuzz target for FUZZTIME
 	./tools/fuzz.sh $(FUZZTIME)
 
-bench: ## the benchmarks of docs/performance.md
-	$(GO) test -run '^$$' -bench Relay -benchtime 24000x -count 3 ./test/integration
-	$(GO) test -run '^$$' -bench Hop -benchtime 3000x -count 3 ./test/integration
-	$(GO) test -run '^$$' -bench . -benchmem ./call ./signal ./identity
-	$(GO) test -run '^$$' -bench Connect -benchtime 1000x -count 3 ./auth
-	$(GO) test -run '^$$' -bench 'Limiter|Trace' ./router
+BENCH = cd bench && $(GO) run .
+
+bench: ## what docs/performance.md shows, and the page itself; about ten minutes
+	$(BENCH) micro -out micro.jsonl
+	$(BENCH) profile -out profile.jsonl
+	$(BENCH) run -out run.jsonl
+	$(MAKE) bench-report
+
+bench-sip: ## the router beside kamailio (apt-get install kamailio sip-tester)
+	$(BENCH) sip -out sip.jsonl
+	$(MAKE) bench-report
+
+bench-curves: ## how the router does as calls, routes, endpoints, workers, messages grow
+	$(BENCH) curves -out curves.jsonl
+	$(MAKE) bench-report
+
+bench-report: ## docs/performance.md from what was measured last
+	$(BENCH) report *.jsonl
+
+BASE ?= main
+
+bench-compare: ## single functions: BASE against the working tree
+	./tools/bench-compare.sh $(BASE)
 
 demo: ## nine calls through a proxy
 	$(GO) run ./cmd/router demo

@@ -26,7 +26,8 @@ const usage = `usage:
   bench run    [-out FILE] [-rounds N] [-only NAME,...] [-with NAME=PATH,...]   rounds of all variants, and calls lost by SIGKILL
   bench curves [-out FILE] [-only NAME,...]               scaling curves
   bench profile [-out FILE]                               where the time goes
-  bench sip    [-out FILE]                                the router and kamailio (needs kamailio and sipp)
+  bench micro   [-out FILE]                               benchmarks of single functions
+  bench sip     [-out FILE]                                the router and kamailio (needs kamailio and sipp)
   bench report [-docs DIR] FILE...                        docs/performance.md and its plots
 `
 
@@ -58,7 +59,7 @@ func command(args []string) error {
 			return errors.New("profiled: want URL, keys and address")
 		}
 		return profiled(args[1], args[2], args[3])
-	case "run", "curves", "sip", "profile", "report":
+	case "run", "curves", "sip", "profile", "micro", "report":
 	default:
 		return errors.New(usage)
 	}
@@ -106,6 +107,8 @@ func measure(ctx context.Context, what, out string, rounds int, only, builds []s
 		err = b.curves(ctx, only)
 	case "profile":
 		err = b.profiles(ctx)
+	case "micro":
+		err = b.micro(ctx)
 	case "sip":
 		err = b.sip(ctx)
 	}

@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -78,7 +78,7 @@ func (s *set) equip(ctx context.Context) error {
 	if s.relay != "" {
 		o := &opaque{size: s.size}
 		s.traffic, s.stream, s.durable = o, relayIn, relayDurable
-		return o.streams(ctx, s.stage, s.jetstream(), s.replicas)
+		return o.streams(ctx, s.stage, s.variant)
 	}
 	m, err := newMix(s.script, s.signatures != "off")
 	if err != nil {
@@ -147,19 +147,30 @@ func (s *set) close() {
 func (s *set) remaining(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	consumer, err := s.js.Consumer(ctx, s.stream, s.durable)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		stream, err := s.js.Stream(ctx, s.stream)
-		if err != nil {
-			return 0, err
-		}
-		return int(stream.CachedInfo().State.Msgs), nil
-	}
+	// By hand: that of Watermill is a push consumer, which has another type.
+	reply, err := s.admin.RequestWithContext(ctx, "$JS.API.CONSUMER.INFO."+s.stream+"."+s.durable, nil)
 	if err != nil {
 		return 0, err
 	}
-	info := consumer.CachedInfo()
-	return int(info.NumPending) + info.NumAckPending, nil
+	var info struct {
+		Error      *jetstream.APIError `json:"error"`
+		Pending    int                 `json:"num_pending"`
+		AckPending int                 `json:"num_ack_pending"`
+	}
+	if err := json.Unmarshal(reply.Data, &info); err != nil {
+		return 0, err
+	}
+	switch {
+	case info.Error == nil:
+		return info.Pending + info.AckPending, nil
+	case info.Error.ErrorCode != jetstream.JSErrCodeConsumerNotFound:
+		return 0, info.Error
+	}
+	stream, err := s.js.Stream(ctx, s.stream) // no relay has made its consumer yet
+	if err != nil {
+		return 0, err
+	}
+	return int(stream.CachedInfo().State.Msgs), nil
 }
 
 // blockCalls is how many calls of a backlog go on at the same time: their messages
@@ -213,7 +224,7 @@ func newFeeder(nc *nats.Conn) (*feeder, error) {
 }
 
 func (f *feeder) publish(ctx context.Context, h hop) error {
-	if err := f.nc.PublishRequest(h.subject, f.inbox, h.data); err != nil {
+	if err := f.nc.PublishMsg(&nats.Msg{Subject: h.subject, Reply: f.inbox, Data: h.data, Header: h.header}); err != nil {
 		return err
 	}
 	if f.open++; f.open < feedWindow {

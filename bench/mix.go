@@ -22,6 +22,7 @@ import (
 type hop struct {
 	subject string
 	data    []byte
+	header  nats.Header
 }
 
 // traffic makes calls and recognises their deliveries. The hops of a call follow

@@ -26,7 +26,8 @@ const (
 )
 
 // streams creates the streams of the relays.
-func (o *opaque) streams(ctx context.Context, s *stage, storage jetstream.StorageType, replicas int) error {
+func (o *opaque) streams(ctx context.Context, s *stage, v variant) error {
+	storage, replicas := v.jetstream(), v.replicas
 	for _, cfg := range []jetstream.StreamConfig{
 		{Name: relayIn, Subjects: []string{"relay.in.*"}, Storage: storage, Replicas: replicas, MaxMsgs: -1},
 		{

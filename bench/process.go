@@ -34,7 +34,7 @@ func launch(dir, name, program string, env []string, args ...string) (*process, 
 	defer out.Close()
 	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Stdout, cmd.Stderr, cmd.Dir = out, out, dir
 	// A benchmark that is interrupted must not leave servers behind.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

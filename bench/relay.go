@@ -40,10 +40,12 @@ func relay(kind, url, httpAddr string) error {
 	switch kind {
 	case "raw":
 		return relayRaw(ctx, url)
+	case "plain":
+		return relayPlain(ctx, url)
 	case "watermill":
 		return relayWatermill(ctx, url)
 	default:
-		return fmt.Errorf("relay %q: want raw or watermill", kind)
+		return fmt.Errorf("relay %q: want raw, plain or watermill", kind)
 	}
 }
 
@@ -162,6 +164,61 @@ func (r *rawRelay) fail(err error) {
 	select {
 	case r.failed <- err:
 	default:
+	}
+}
+
+// relayPlain is the same as one writes it with nats.go: Consume, PublishMsgAsync, and
+// each message acknowledged by itself, once it is stored.
+func relayPlain(ctx context.Context, url string) error {
+	nc, err := natsgo.Connect(url, natsgo.UserInfo(broker.UserAdmin, password))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4000))
+	if err != nil {
+		return err
+	}
+	consumer, err := js.CreateOrUpdateConsumer(ctx, relayIn, jetstream.ConsumerConfig{
+		Durable: relayDurable, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 20000,
+	})
+	if err != nil {
+		return err
+	}
+	type published struct {
+		in  jetstream.Msg
+		out jetstream.PubAckFuture
+	}
+	open := make(chan published, 4000)
+	failed := make(chan error, 1)
+	go func() {
+		for p := range open {
+			select {
+			case <-p.out.Ok():
+				_ = p.in.Ack()
+			case err := <-p.out.Err():
+				failed <- err
+				return
+			}
+		}
+	}()
+	flow, err := consumer.Consume(func(m jetstream.Msg) {
+		subject := "relay.out." + m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:]
+		out, err := js.PublishAsync(subject, m.Data(), jetstream.WithStallWait(time.Minute))
+		if err != nil {
+			return // it comes again
+		}
+		open <- published{m, out}
+	}, jetstream.PullMaxMessages(rawPull))
+	if err != nil {
+		return err
+	}
+	defer flow.Stop()
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-failed:
+		return err
 	}
 }
 

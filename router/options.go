@@ -2,7 +2,6 @@ package router
 
 import (
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -49,9 +48,10 @@ type Options struct {
 	// Cache is the number of call records kept in memory; default 8192.
 	Cache int
 	// Priority of this worker among those that share the consumer, 1 (first) to
-	// 9; default: drawn at random from 1 to 8. Workers of different priority do
+	// 9; default: one that no other worker has. Workers of different priority do
 	// not compete for the messages of one call while the first of them keeps up.
 	Priority int
+	choose   bool // Priority is the worker's own choice
 	// Logger receives what operators need to know, no content of messages.
 	Logger *slog.Logger
 	// Registerer receives the metrics; default: none.
@@ -88,9 +88,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Cache <= 0 {
 		o.Cache = 8192
 	}
-	if o.Priority < 1 || o.Priority > 9 {
-		o.Priority = 1 + rand.IntN(lastPriority-1)
-	}
+	o.choose = o.Priority < 1 || o.Priority > lastPriority
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

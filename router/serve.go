@@ -47,13 +47,9 @@ func (s *services) spawn(do func()) bool {
 }
 
 func (r *Router) serve(ctx context.Context) (*services, error) {
-	service, err := micro.AddService(r.opts.Conn, micro.Config{
-		Name: "voice-router", Version: serviceVersion,
-		Description: "masked voice call router: sync of inboxes, administration of calls",
-		QueueGroup:  "routers",
-	})
+	service, err := r.announce(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("router: services: %w", err)
+		return nil, err
 	}
 	s := &services{micro: service}
 	sync := newSyncer(r)

@@ -35,6 +35,10 @@ func SafeReply(reply string) bool {
 	return strings.HasPrefix(reply, "_R_.") || strings.HasPrefix(reply, "_INBOX")
 }
 
+// RequestServiceInfo returns the subject on which every instance of a NATS service
+// describes itself.
+func RequestServiceInfo(service string) string { return "$SRV.INFO." + service }
+
 // RequestStreamInfo returns the API subject that describes a stream.
 func RequestStreamInfo(stream string) string { return "$JS.API.STREAM.INFO." + stream }
 

@@ -34,6 +34,9 @@ const (
 	BucketIdentities = "voice_identities"
 )
 
+// ServiceRouter is the name of the service that every worker runs (NATS micro).
+const ServiceRouter = "voice-router"
+
 // Service endpoints that routers answer (NATS micro).
 const (
 	ServiceCallCreate = "router.call.create"

@@ -116,6 +116,9 @@ func RouterPermissions() Permissions {
 			subjects.FilterServiceReplies,
 			subjects.FilterInboxes,
 			subjects.InboxPrefix(UserAdmin) + ".>",
+			// To ask the other workers for their priorities, and answer them.
+			subjects.RequestServiceInfo(subjects.ServiceRouter),
+			subjects.InboxPrefix(UserRouter) + ".>",
 		},
 		Subscribe: []string{
 			subjects.InboxPrefix(UserRouter) + ".>",
