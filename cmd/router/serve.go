@@ -128,7 +128,10 @@ func connectLasting(cfg config, user, name string, log *slog.Logger, conn *conne
 	}
 	opts = append(opts, nats.Name(name), nats.CustomInboxPrefix(subjects.InboxPrefix(user)),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), // nothing is buffered: what is not sent comes again
-		nats.ReconnectWait(time.Second), nats.IgnoreAuthErrorAbort())
+		nats.ReconnectWait(time.Second), nats.IgnoreAuthErrorAbort(),
+		// A connection on which nothing comes back is given up in half a minute: by
+		// default it would be six, in which nobody is let in, say.
+		nats.PingInterval(10*time.Second), nats.MaxPingsOutstanding(2))
 	nc, err := nats.Connect(cfg.NATS.URL, append(append(opts, logConnection(log, process)...), conn.attempts(log))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)

@@ -41,6 +41,10 @@ func scenarios() map[string]scenario {
 			does: "workers are killed, nothing else happens", faults: only("worker killed"),
 			run: breakThings, goals: workerGoals,
 		},
+		"rolling": {
+			does: "workers are told to end, one after another, and started again", faults: only("worker terminated"),
+			run: breakThings, goals: rollingGoals,
+		},
 		"leaders": {
 			does: "leaders step down, servers are killed", faults: only("leader stepped down", "server killed"),
 			run: breakThings, goals: leaderGoals,
@@ -78,6 +82,14 @@ func only(names ...string) []kind {
 // no more than the ack wait and a second.
 func workerGoals(_ *run, o *outcome) []goal {
 	return []goal{atMost("worker killed: messages on their way are delivered within", ackWait+time.Second, worst(o, "worker killed"))}
+}
+
+// rollingGoals: nobody notices that workers are replaced.
+func rollingGoals(_ *run, o *outcome) []goal {
+	return []goal{
+		atMost("workers replaced one by one: the slowest start is delivered within", time.Second, o.Setup.Max),
+		atMost("workers replaced one by one: the slowest accept is delivered within", time.Second, o.Answer.Max),
+	}
 }
 
 // killGoals: what a broker that fsyncs has acknowledged outlives all of its
