@@ -110,9 +110,9 @@ func (c curve) plot(points []result) string {
 func (f findings) workersTable() string {
 	var rows [][]string
 	for _, p := range f.of("curve", "workers") {
-		rows = append(rows, []string{fmt.Sprintf("%.0f", p.X), fmt.Sprintf("%.0f", p.Throughput.PerSecond), fmt.Sprintf("%.2f %%", 100*p.Decided)})
+		rows = append(rows, []string{fmt.Sprintf("%.0f", p.X), fmt.Sprintf("%.0f", p.Throughput.PerSecond), fmt.Sprintf("%.2f %%", 100*p.Decided), fmt.Sprintf("%.1f %%", 100*p.DecidedBacklog)})
 	}
-	return table([]string{"Workers", "Messages per second", "Decided twice"}, rows)
+	return table([]string{"Workers", "Messages per second", "Decided twice at half load", "In a backlog"}, rows)
 }
 
 func (f findings) sipTable() string {
