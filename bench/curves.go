@@ -27,6 +27,7 @@ func (b bench) curves(ctx context.Context, only []string) error {
 		{"message size", []int{512, 1024, 2048, 4096, 8192, 16384}, b.messageSize},
 		{"routes", []int{1e3, 1e4, 1e5, 1e6}, b.routes},
 		{"endpoints", []int{1e3, 1e4}, b.endpoints},
+		{"load", []int{250, 500, 1000, 2000, 4000, 8000}, b.load},
 	} {
 		if only != nil && !slices.Contains(only, c.name) {
 			continue
@@ -236,4 +237,23 @@ func (s *set) redecided(before float64) (total float64, err error) {
 		total += n
 	}
 	return total - before, nil
+}
+
+// load makes calls at a constant rate, in messages per second.
+func (b bench) load(ctx context.Context, n int) (r result, err error) {
+	s, err := newSet(ctx, b.dir, b.programs, curveVariant())
+	if err != nil {
+		return r, err
+	}
+	defer s.close()
+	p, err := s.work()
+	if err != nil {
+		return r, err
+	}
+	if err := p.awaitURL(ctx, "http://"+p.http+"/readyz"); err != nil {
+		return r, err
+	}
+	r.Loaded, r.SetUp, err = s.loaded(ctx, float64(n))
+	r.LoadedRate = float64(n)
+	return r, err
 }
