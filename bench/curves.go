@@ -27,6 +27,7 @@ func (b bench) curves(ctx context.Context, only []string) error {
 		{"message size", []int{512, 1024, 2048, 4096, 8192, 16384}, b.messageSize},
 		{"routes", []int{1e3, 1e4, 1e5, 1e6}, b.routes},
 		{"endpoints", []int{1e3, 1e4}, b.endpoints},
+		{"load", []int{250, 500, 1000, 2000, 4000, 8000}, b.load},
 	} {
 		if only != nil && !slices.Contains(only, c.name) {
 			continue
@@ -207,16 +208,52 @@ func (b bench) workers(ctx context.Context, n int) (r result, err error) {
 	if r, err = s.measured(ctx, n); err != nil {
 		return r, err
 	}
-	var again float64
-	for _, p := range s.workers {
-		for _, m := range []string{"voicerouter_redecided_total"} {
-			v, err := p.metric(m, "")
-			if err != nil {
-				return r, err
-			}
-			again += v
-		}
+	if r.DecidedBacklog, err = s.redecided(0); err != nil {
+		return r, err
 	}
-	r.Decided = again / float64(v.messages)
-	return r, nil
+	r.DecidedBacklog /= float64(v.messages)
+	// With a backlog every worker is behind and takes what it gets. What counts is
+	// the share while they keep up.
+	before, err := s.redecided(0)
+	if err != nil {
+		return r, err
+	}
+	if r.Loaded, _, err = s.loaded(ctx, r.Throughput.PerSecond/2); err != nil {
+		return r, err
+	}
+	r.Decided, err = s.redecided(before)
+	r.Decided /= float64(r.Loaded.N)
+	return r, err
+}
+
+// redecided is how many messages the workers have decided again since there were
+// that many.
+func (s *set) redecided(before float64) (total float64, err error) {
+	for _, p := range s.workers {
+		n, err := p.metric("voicerouter_redecided_total", "")
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total - before, nil
+}
+
+// load makes calls at a constant rate, in messages per second.
+func (b bench) load(ctx context.Context, n int) (r result, err error) {
+	s, err := newSet(ctx, b.dir, b.programs, curveVariant())
+	if err != nil {
+		return r, err
+	}
+	defer s.close()
+	p, err := s.work()
+	if err != nil {
+		return r, err
+	}
+	if err := p.awaitURL(ctx, "http://"+p.http+"/readyz"); err != nil {
+		return r, err
+	}
+	r.Loaded, r.SetUp, err = s.loaded(ctx, float64(n))
+	r.LoadedRate = float64(n)
+	return r, err
 }

@@ -110,7 +110,7 @@ func measure(ctx context.Context, what, out string, rounds int, only, builds []s
 	case "micro":
 		err = b.micro(ctx)
 	case "sip":
-		err = b.sip(ctx)
+		err = b.sip(ctx, only)
 	}
 	if err != nil {
 		return fmt.Errorf("%w (what was measured until then is in %s)", err, file.Name())

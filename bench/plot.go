@@ -23,6 +23,7 @@ func curveList() []curve {
 		{"endpoints", "connected endpoints", "messages per second", true},
 		{"workers", "workers", "messages per second", false},
 		{"message size", "bytes of peer_info in every message", "messages per second", true},
+		{"load", "messages per second", "", true},
 	}
 }
 
@@ -35,26 +36,48 @@ func (f findings) curves(docs string) (string, error) {
 			continue
 		}
 		slices.SortFunc(points, func(a, b result) int { return cmp.Compare(a.X, b.X) })
+		text, err := c.section(docs, points)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(text)
+	}
+	return strings.TrimSpace(b.String()), nil
+}
+
+// section writes the plot of a curve, if it has one, and returns the text and the table.
+func (c curve) section(docs string, points []result) (string, error) {
+	text := "### " + strings.ToUpper(c.name[:1]) + c.name[1:] + "\n\n"
+	if c.unit != "" {
 		file := "performance-" + strings.ReplaceAll(c.name, " ", "-") + ".svg"
 		if err := os.WriteFile(filepath.Join(docs, file), []byte(c.plot(points)), 0o644); err != nil {
 			return "", err
 		}
-		var rows [][]string
-		for _, p := range points {
-			row := []string{fmt.Sprintf("%.0f", p.X), "", "", "", "", "", ""}
-			if t := p.Throughput; t != nil {
-				row[1], row[2], row[3] = fmt.Sprintf("%.0f", t.PerSecond), fmt.Sprintf("%.0f", t.WorkerCPU), fmt.Sprintf("%.0f", t.ServerCPU)
-			}
-			row[4], row[5] = fmt.Sprint(p.WorkerMemory>>20), fmt.Sprint(p.ServerMemory>>20)
-			if p.StartMS > 0 {
-				row[6] = fmt.Sprintf("%.0f ms", p.StartMS)
-			}
-			rows = append(rows, row)
-		}
-		fmt.Fprintf(&b, "### %s\n\n![%s](%s)\n\n%s\n\n", strings.ToUpper(c.name[:1])+c.name[1:], c.axis, file,
-			table([]string{c.axis, "Messages per second", "Worker, CPU µs", "Server, CPU µs", "Worker, MiB", "Server, MiB", "Start to first message"}, rows))
+		text += fmt.Sprintf("![%s](%s)\n\n", c.axis, file)
 	}
-	return strings.TrimSpace(b.String()), nil
+	var rows [][]string
+	for _, p := range points {
+		rows = append(rows, p.row())
+	}
+	return text + table([]string{
+		c.axis, "Messages per second", "Worker, CPU µs", "Server, CPU µs", "Worker, MiB", "Server, MiB", "Start to first message", "Hop p50", "p99",
+	}, rows) + "\n\n", nil
+}
+
+func (r result) row() []string {
+	row := make([]string, 9)
+	row[0] = fmt.Sprintf("%.0f", r.X)
+	if t := r.Throughput; t != nil {
+		row[1], row[2], row[3] = fmt.Sprintf("%.0f", t.PerSecond), fmt.Sprintf("%.0f", t.WorkerCPU), fmt.Sprintf("%.0f", t.ServerCPU)
+		row[4], row[5] = fmt.Sprint(r.WorkerMemory>>20), fmt.Sprint(r.ServerMemory>>20)
+	}
+	if r.StartMS > 0 {
+		row[6] = fmt.Sprintf("%.0f ms", r.StartMS)
+	}
+	if l := r.Loaded; l != nil {
+		row[7], row[8] = fmt.Sprintf("%.1f ms", l.P50), fmt.Sprintf("%.1f ms", l.P99)
+	}
+	return row
 }
 
 const (
@@ -110,9 +133,9 @@ func (c curve) plot(points []result) string {
 func (f findings) workersTable() string {
 	var rows [][]string
 	for _, p := range f.of("curve", "workers") {
-		rows = append(rows, []string{fmt.Sprintf("%.0f", p.X), fmt.Sprintf("%.0f", p.Throughput.PerSecond), fmt.Sprintf("%.2f %%", 100*p.Decided)})
+		rows = append(rows, []string{fmt.Sprintf("%.0f", p.X), fmt.Sprintf("%.0f", p.Throughput.PerSecond), fmt.Sprintf("%.2f %%", 100*p.Decided), fmt.Sprintf("%.1f %%", 100*p.DecidedBacklog)})
 	}
-	return table([]string{"Workers", "Messages per second", "Decided twice"}, rows)
+	return table([]string{"Workers", "Messages per second", "Decided twice at half load", "In a backlog"}, rows)
 }
 
 func (f findings) sipTable() string {

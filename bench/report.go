@@ -16,7 +16,7 @@ var reportText string
 
 // report writes docs/performance.md and its plots from the lines of files.
 func report(docs string, files []string) error {
-	results, err := readResults(files...)
+	results, err := readResults(slices.Sorted(slices.Values(files))...)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,9 @@ type result struct {
 	// A point of a curve: Variant is what is varied, X its value.
 	X       float64 `json:"x,omitempty"`
 	StartMS float64 `json:"start_ms,omitempty"` // from the launch of a worker to its first message routed
-	Decided float64 `json:"decided_twice,omitempty"`
+	// The share of messages that were decided again, at half load and in a backlog.
+	Decided        float64 `json:"decided_twice,omitempty"`
+	DecidedBacklog float64 `json:"decided_twice_backlog,omitempty"`
 
 	// Calls per second, and calls in set-up that were lost, of "sip" and "loss".
 	Calls   float64  `json:"calls_per_second,omitempty"`
@@ -108,6 +110,9 @@ func (r result) String() string {
 	}
 	if r.StartMS > 0 {
 		text += fmt.Sprintf("  start %.0f ms", r.StartMS)
+	}
+	if r.Decided > 0 || r.DecidedBacklog > 0 {
+		text += fmt.Sprintf("  decided twice %.2f %%, in a backlog %.1f %%", 100*r.Decided, 100*r.DecidedBacklog)
 	}
 	if r.Calls > 0 {
 		text += fmt.Sprintf("  %.0f calls/s", r.Calls)

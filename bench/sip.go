@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,12 +37,31 @@ const (
 
 // sip compares the router with a SIP proxy: the highest rate of calls without a
 // failure, and what is lost when the proxy is killed at half of it.
-func (b bench) sip(ctx context.Context) error {
+func (b bench) sip(ctx context.Context, only []string) error {
 	for _, program := range []string{"kamailio", "sipp"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return fmt.Errorf("%s is not installed: apt-get install kamailio sip-tester", program)
 		}
 	}
+	if only == nil || slices.Contains(only, "kamailio") {
+		if err := b.sipProxy(ctx); err != nil {
+			return err
+		}
+	}
+	if only != nil && !slices.Contains(only, "router") {
+		return nil
+	}
+	best, setUp, err := climb(func(rate float64) (bool, *latency, error) { return b.routerCalls(ctx, rate) })
+	if err != nil {
+		return err
+	}
+	if err := b.out.add(result{Kind: "sip", Variant: "router", Calls: best, SetUp: setUp}); err != nil {
+		return err
+	}
+	return b.losses(ctx)
+}
+
+func (b bench) sipProxy(ctx context.Context) error {
 	best, setUp, err := climb(func(rate float64) (bool, *latency, error) { return b.sipCalls(ctx, rate, false, nil) })
 	if err != nil {
 		return err
@@ -53,17 +73,7 @@ func (b bench) sip(ctx context.Context) error {
 	if _, _, err := b.sipCalls(ctx, best/2, true, &loss); err != nil {
 		return err
 	}
-	if err := b.out.add(loss); err != nil {
-		return err
-	}
-	best, setUp, err = climb(func(rate float64) (bool, *latency, error) { return b.routerCalls(ctx, rate) })
-	if err != nil {
-		return err
-	}
-	if err := b.out.add(result{Kind: "sip", Variant: "router", Calls: best, SetUp: setUp}); err != nil {
-		return err
-	}
-	return b.losses(ctx)
+	return b.out.add(loss)
 }
 
 // climb raises the rate until a try fails twice; it returns the last that did not, and

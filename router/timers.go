@@ -37,8 +37,8 @@ const (
 func (r *Router) mendTimers(ctx context.Context) {
 	failing := newHealth(time.Now)
 	for {
-		began := time.Now()
-		n, err := r.mendOverdue(ctx)
+		look := pace{began: time.Now()}
+		n, err := r.mendOverdue(ctx, &look)
 		r.metrics.timersMended.Add(float64(n))
 		switch {
 		case ctx.Err() != nil:
@@ -53,7 +53,7 @@ func (r *Router) mendTimers(ctx context.Context) {
 			r.log.Warn("timers were overdue and have been written anew", "timers", n)
 		}
 		failing.succeeded()
-		if !r.untilNextMend(ctx, time.Since(began)) {
+		if !r.untilNextMend(ctx, look.worked()) {
 			return
 		}
 	}
@@ -86,13 +86,39 @@ func (r *Router) onStarved() {
 	}
 }
 
-func (r *Router) mendOverdue(ctx context.Context) (mended int, err error) {
+// pace keeps a look at very many timers from crowding out the calls: after every
+// stretch of it the reader rests three times as long.
+type pace struct {
+	began  time.Time
+	rested time.Duration
+	seen   int
+}
+
+const (
+	paceStretch = 256
+	paceRest    = 3
+)
+
+// step notes one timer; false means that ctx has ended.
+func (p *pace) step(ctx context.Context) bool {
+	if p.seen++; p.seen%paceStretch != 0 {
+		return true
+	}
+	rest := paceRest*p.worked() - p.rested
+	p.rested += rest
+	return pause(ctx, rest)
+}
+
+// worked is how long the look took without the rests.
+func (p *pace) worked() time.Duration { return time.Since(p.began) - p.rested }
+
+func (r *Router) mendOverdue(ctx context.Context, look *pace) (mended int, err error) {
 	var overdue []string
 	err = scan(ctx, r.js, subjects.FilterTimer, jetstreamext.GetBatchSeq(1), func(m *jetstream.RawStreamMsg) bool {
 		if at, ok := scheduledAt(m.Header); ok && time.Since(at) > overdueAfter {
 			overdue = append(overdue, m.Subject)
 		}
-		return true
+		return look.step(ctx)
 	})
 	if err != nil {
 		return 0, err

@@ -9,7 +9,7 @@ import (
 // garbage is collected. Little of it is live, some 10 MiB, and nearly everything
 // that is allocated dies with its batch: with Go's 100 a tenth of the worker's time
 // goes into collecting it.
-const gcPercent = 250
+const gcPercent = 200
 
 // tuneGC sets gcPercent unless the environment says otherwise (GOGC).
 func tuneGC() {
