@@ -52,16 +52,17 @@ func (w *worker) decideInOrder(g *group) {
 	}
 }
 
-// unsettled reports whether the group's decisions write nothing and so cannot be
-// found out by a compare-and-swap: they count only on a record that was read
-// from the leader. A repeat is one on any record; so is a stranger to the route.
+// unsettled reports whether the group's decisions write nothing and so would not
+// be found out by a compare-and-swap if they were taken on an old record: the batch
+// has to assert the record. A repeat is one on any record; so is a stranger to the
+// route; what is deferred is decided again anyway.
 func (g *group) unsettled() bool {
-	if g.key == "" || g.current || g.next != nil {
+	if g.key == "" || g.next != nil {
 		return false
 	}
 	for _, j := range g.jobs {
 		switch j.decision.Verdict {
-		case call.Repeat:
+		case call.Repeat, call.Deferred:
 		case call.Stranger:
 			if g.base.Live() {
 				return true // judged by the sides in the record, not by the route

@@ -18,8 +18,8 @@ import (
 // ledger reads and writes call records. It belongs to one goroutine.
 //
 // Its cache holds what this worker read or wrote last. A cached record may be
-// behind: the compare-and-swap of a commit finds that out, and decisions that
-// write nothing are taken on a record read from the leader.
+// behind: the compare-and-swap of a commit finds that out, or, where a decision
+// writes nothing, the assertion that it was taken on the current record.
 type ledger struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream

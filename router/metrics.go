@@ -89,7 +89,7 @@ func newMetrics(reg prometheus.Registerer, h *health) *metrics {
 		route:       f.histogram("route_seconds", "Time from the broker's receipt of a message to the commit of what follows from it.", quick),
 		batch:       f.histogram("batch_messages", "Events that are verified together.", batching),
 		redecided:   f.counter("redecided_total", "Events decided again because another worker moved their call."),
-		leaderReads: f.counter("leader_reads_total", "Call records read from the leader because nothing was to be written."),
+		leaderReads: f.counter("leader_reads_total", "Call records read from the leader after a lost race."),
 		redelivered: f.counter("redelivered_total", "Events settled that had been delivered before."),
 		postponed:   f.counter("postponed_total", "Events sent back to be delivered again."),
 		deferred:    f.counter("deferred_total", "Events that came too early and are to come again shortly."),

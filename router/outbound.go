@@ -43,6 +43,7 @@ const HeaderDetail = "Voice-Detail"
 const (
 	rejectedTTL = "1h"
 	directTTL   = "1h"
+	checkTTL    = "1s" // the least; an assertion has done its work when it is stored
 )
 
 // pending is a message of a batch; sign is set while its content waits for a
@@ -135,7 +136,23 @@ func (o outbound) writeGroup(g *group) error {
 			timer = d.Timer
 		}
 	}
+	if g.unsettled() {
+		g.batch = append(g.batch, pending{msg: assertion(g)})
+	}
 	return o.timer(g, timer)
+}
+
+// assertion is a message that is stored, with its batch, only if the record is
+// still the one that the group was decided on. To read the record from the leader
+// of the stream would not do: a server that leads no more and does not know it
+// yet, or that has only begun to lead, answers with an old one; but it can store
+// nothing.
+func assertion(g *group) *nats.Msg {
+	return &nats.Msg{Subject: subjects.Check(g.key), Header: nats.Header{
+		jetstream.ExpectedLastSubjSeqHeader:     {strconv.FormatUint(g.baseSeq, 10)},
+		jetstream.ExpectedLastSubjSeqSubjHeader: {subjects.State(g.key)},
+		jetstream.MsgTTLHeader:                  {checkTTL},
+	}}
 }
 
 // timer adds the group's one operation on its timer. Two schedules for one

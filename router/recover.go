@@ -70,6 +70,7 @@ func (w *worker) lost(ctx context.Context, batch []*group, attempt int) {
 	}
 	reading, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
+	w.metrics.leaderReads.Add(float64(len(batch)))
 	if err := w.ledger.reload(reading, batch); err != nil {
 		w.postpone(batch, err)
 		return

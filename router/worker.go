@@ -162,25 +162,8 @@ func (w *worker) decideAll(ctx context.Context, groups []*group) ([]*group, erro
 
 	start = time.Now()
 	sound := w.sound(ctx, groups)
-	var unsettled []*group
 	for _, g := range sound {
-		if w.decide(g); g.unsettled() {
-			unsettled = append(unsettled, g)
-		}
-	}
-	if len(unsettled) > 0 {
-		w.metrics.leaderReads.Add(float64(len(unsettled)))
-		if err := w.ledger.reload(ctx, unsettled); err != nil {
-			return sound, err
-		}
-		if err := w.routes.load(ctx, unsettled); err != nil {
-			return sound, err
-		}
-		for _, g := range unsettled {
-			if g.fault == nil {
-				w.decide(g)
-			}
-		}
+		w.decide(g)
 	}
 	sound = w.sound(ctx, sound)
 	w.metrics.observe(stageDecide, start)

@@ -225,11 +225,12 @@ func TestLostRace(t *testing.T) {
 	}
 }
 
-// TestNothingNeedsLeader: a decision that writes nothing, taken on a stale record,
+// TestNothingIsAsserted: a decision that writes nothing, taken on a stale record,
 // could swallow the message. A worker knows a call as ringing that another has
-// made active: what it would write loses the race and is decided again, and what
-// writes nothing is decided on a record read from the leader.
-func TestNothingNeedsLeader(t *testing.T) {
+// made active: what it would write loses the race and is decided again. What
+// writes nothing asserts the record: on the current one it stands, on a stale one it
+// loses the race as well.
+func TestNothingIsAsserted(t *testing.T) {
 	b := newBench(t)
 	b.route("c1")
 	stale, r1 := b.worker()
@@ -250,11 +251,32 @@ func TestNothingNeedsLeader(t *testing.T) {
 	if s := b.state("c1"); s.Phase != call.Active {
 		t.Errorf("call is %s, want active", s.Phase)
 	}
-	reads := counterValue(t, stale.metrics.leaderReads)
+	before := b.stored(subjects.Check("c1"))
 	b.publish(customer, signal.Ringing, "c1", "k1")
 	b.work(stale, r1, 1)
-	if got := counterValue(t, stale.metrics.leaderReads); got != reads+1 {
-		t.Errorf("a decision that writes nothing read the leader %v times, want once", got-reads)
+	if got := b.stored(subjects.Check("c1")); got != before+1 {
+		t.Errorf("a decision that writes nothing stored %d assertions, want one", got-before)
+	}
+
+	// A server that leads no more may know a call as ended that another has begun. A
+	// busy means nothing then; on the current record it ends the call.
+	b.publish(operator, signal.Stop, "c1", "k1")
+	b.work(other, r2, 1)
+	b.publish(operator, signal.Start, "c1", "k2")
+	b.work(other, r2, 1)
+	b.publish(customer, signal.Busy, "c1", "k2")
+	jobs = b.fetch(r1, 1)
+	groups := stale.groups(t, jobs)
+	g := groups[0]
+	ended := b.state("c1")
+	ended.Phase = call.Ended
+	g.setBase(record{&ended, b.last(subjects.State("c1")).Seq - 1}, true)
+	stale.settle(t.Context(), groups, 1)
+	if v := jobs[0].decision.Verdict; v != call.Applied {
+		t.Errorf("busy: verdict %v, want it applied on the current record", v)
+	}
+	if s := b.state("c1"); s.Phase != call.Ended || s.Reason != signal.BusyHere {
+		t.Errorf("call is %s %s, want ended busy", s.Phase, s.Reason)
 	}
 }
 

@@ -24,6 +24,10 @@ func State(key string) string { return "call." + key + ".state" }
 // Timer returns the subject of the schedule of the call with this key.
 func Timer(key string) string { return "call." + key + ".timer" }
 
+// Check returns the subject of the assertion that the record with this key has not
+// moved.
+func Check(key string) string { return "call." + key + ".check" }
+
 // Timeout returns the subject to which the server publishes when the timer of
 // the call with this key fires.
 func Timeout(key string) string { return "call." + key + ".timeout" }

@@ -22,6 +22,7 @@ func TestParseOfBuild(t *testing.T) {
 		{"live", "live." + subjects.Inbox("a", "stop"), "live.voice.a.inbox.stop", "a", "stop", subjects.ParseLive},
 		{"State", subjects.State(key), "call." + key + ".state", key, "state", subjects.ParseCall},
 		{"Timer", subjects.Timer("c1"), "call.c1.timer", "c1", "timer", subjects.ParseCall},
+		{"Check", subjects.Check("c1"), "call.c1.check", "c1", "check", subjects.ParseCall},
 		{"Timeout", subjects.Timeout("c1"), "call.c1.timeout", "c1", "timeout", subjects.ParseCall},
 		{"Rejected", subjects.Rejected("bad_claims", "a"), "rejected.bad_claims.a", "bad_claims", "a", subjects.ParseRejected},
 		{"Sync", subjects.Sync("a"), "sync.a", "a", "", parseSync},

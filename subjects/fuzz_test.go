@@ -49,7 +49,7 @@ func FuzzParseLive(f *testing.F) {
 }
 
 func FuzzParseCall(f *testing.F) {
-	build := map[string]func(string) string{"state": subjects.State, "timer": subjects.Timer, "timeout": subjects.Timeout}
+	build := map[string]func(string) string{"state": subjects.State, "timer": subjects.Timer, "timeout": subjects.Timeout, "check": subjects.Check}
 	fuzz(f, subjects.ParseCall, func(key, kind string) string { return build[kind](key) })
 }
 

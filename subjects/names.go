@@ -57,6 +57,7 @@ const (
 	FilterState    = "call.*.state"
 	FilterTimer    = "call.*.timer"
 	FilterTimeout  = "call.*.timeout"
+	FilterCheck    = "call.*.check"
 
 	// RepublishTo is the destination of the republish rule whose source is
 	// [FilterInbox].

@@ -39,8 +39,8 @@ func ParseLive(subject string) (self, typ string, ok bool) {
 	return ParseInbox(rest)
 }
 
-// ParseCall splits call.<key>.<kind>, where kind is "state", "timer" or
-// "timeout".
+// ParseCall splits call.<key>.<kind>, where kind is "state", "timer", "timeout" or
+// "check".
 func ParseCall(subject string) (key, kind string, ok bool) {
 	rest, ok := strings.CutPrefix(subject, "call.")
 	if !ok {
@@ -51,7 +51,7 @@ func ParseCall(subject string) (key, kind string, ok bool) {
 		return "", "", false
 	}
 	switch kind {
-	case "state", "timer", "timeout":
+	case "state", "timer", "timeout", "check":
 		return key, kind, true
 	default:
 		return "", "", false

@@ -106,6 +106,7 @@ func RouterPermissions() Permissions {
 			subjects.FilterInbox,
 			subjects.FilterState,
 			subjects.FilterTimer,
+			subjects.FilterCheck,
 			subjects.FilterRejected,
 			subjects.KVKey(subjects.BucketRoutes, "*"),
 			subjects.RequestAccountInfo,

@@ -131,7 +131,7 @@ func TestSubjects(t *testing.T) {
 	const self, typ, key, reason = "<selfid>", "<type>", "<key>", "<reason>"
 	same(t, "subjects", []string{
 		subjects.Voice(self, typ), subjects.Inbox(self, typ), "live." + subjects.Inbox(self, typ), subjects.Sync(self),
-		subjects.State(key), subjects.Timer(key), subjects.Timeout(key), subjects.Rejected(reason, self),
+		subjects.State(key), subjects.Timer(key), subjects.Timeout(key), subjects.Check(key), subjects.Rejected(reason, self),
 	}, names(t, tableIn(t, "## Subjects")))
 
 	known := []string{
