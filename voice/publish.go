@@ -127,6 +127,10 @@ type pubAck struct {
 	} `json:"error"`
 }
 
+// inProcess is JetStream's code for a message whose id it is just storing, or
+// tried to store when its leader was lost: not known yet is what became of it.
+const inProcess = 10158
+
 // storeFailed is JetStream's code for a limit of the stream, perSubject the
 // description if it was that of one subject.
 const (
@@ -145,6 +149,8 @@ func stored(ack []byte) (Receipt, error) {
 		return Receipt{a.Seq, a.Again}, nil
 	case a.Error == nil:
 		return Receipt{}, fmt.Errorf("%w: its PubAck names no stream", ErrTimeout)
+	case a.Error.ErrCode == inProcess:
+		return Receipt{}, fmt.Errorf("%w: %s", ErrTimeout, a.Error.Description)
 	case a.Error.ErrCode == storeFailed && strings.Contains(a.Error.Description, perSubject):
 		return Receipt{}, ErrBacklogFull
 	default:

@@ -17,6 +17,7 @@ func TestStored(t *testing.T) {
 	}{
 		"stored":            {`{"stream":"VOICE_IN","seq":7}`, nil, true},
 		"stored before":     {`{"stream":"VOICE_IN","seq":7,"duplicate":true}`, nil, true},
+		"in process":        {`{"error":{"code":409,"err_code":10158,"description":"duplicate message id is in process"},"stream":"VOICE_IN","seq":0}`, ErrTimeout, false},
 		"backlog":           {`{"error":{"code":503,"err_code":10077,"description":"maximum messages per subject exceeded"},"stream":"VOICE_IN","seq":0}`, ErrBacklogFull, true},
 		"too large":         {`{"error":{"code":400,"err_code":10054,"description":"message size exceeds maximum allowed"}}`, ErrRefused, true},
 		"no space":          {`{"error":{"code":503,"err_code":10023,"description":"insufficient resources"}}`, ErrRefused, false},

@@ -78,7 +78,7 @@ func chaos(ctx context.Context, o options, binaries cluster.Binaries, out io.Wri
 	if err != nil {
 		return false, err
 	}
-	defer r.close()
+	defer r.close() //nolint:contextcheck // whatever ctx says
 	result, err := execute(ctx, r, scenarios()[o.scenario])
 	if err != nil {
 		return false, err

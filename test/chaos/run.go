@@ -48,7 +48,7 @@ const headroom = 32 << 20
 // start runs the fleet and connects the endpoints.
 func start(ctx context.Context, o options, binaries cluster.Binaries, out io.Writer) (_ *run, err error) {
 	r := &run{opts: o, out: out}
-	defer func() {
+	defer func() { //nolint:contextcheck // whatever ctx says
 		if err != nil {
 			r.close()
 		}

@@ -92,8 +92,10 @@ func knows(t signal.Type) bool { return slices.Contains(sixTypes, t) }
 func (r *run) play(ctx context.Context, s scene) {
 	r.scene, r.direct = s.name, s.direct
 	s.play(ctx, r)
-	// Whatever went wrong, both sides know how to end it; what they cannot say in
-	// time the timers of the fleet say.
+	// Whatever went wrong, both sides know how to end it, also when the time for the
+	// call is over; what they cannot say in time the timers of the fleet say.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*r.w.opts.Patience)
+	defer cancel()
 	r.stopAll(ctx)
 }
 

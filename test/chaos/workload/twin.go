@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
@@ -60,6 +61,9 @@ func (s *seat) again(ctx context.Context, m signal.Message, mode call.Mode) {
 	if err != nil {
 		return
 	}
+	// One attempt, as the SDK makes it: a server that dies never answers.
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
 	done := p.record(m, mode)
 	reply, err := t.nc.RequestWithContext(ctx, subjects.Voice(s.self, string(m.Type)), t.key.Sign(claims))
 	if err != nil {
