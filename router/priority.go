@@ -3,7 +3,6 @@ package router
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -34,30 +33,25 @@ type peer struct {
 	priority int
 }
 
-// announce registers the service that tells the others this worker's priority; its
-// endpoints are added later. Of workers that start at the same moment and choose
-// the same, all but one choose again.
-func (r *Router) announce(ctx context.Context) (micro.Service, error) {
+// serve starts the services, which tell the others this worker's priority. Of workers
+// that start at the same moment and choose the same, all but one choose again. The
+// services answer from the first moment: clients wait for them.
+func (r *Router) serve(ctx context.Context) (*services, error) {
 	const tries = 4
 	for try := 1; ; try++ {
 		if r.opts.choose {
 			r.opts.Priority = freePriority(r.peers(ctx))
 		}
-		service, err := micro.AddService(r.opts.Conn, micro.Config{
-			Name: subjects.ServiceRouter, Version: serviceVersion,
-			Description: "masked voice call router: sync of inboxes, administration of calls",
-			QueueGroup:  "routers",
-			Metadata:    map[string]string{metadataPriority: strconv.Itoa(r.opts.Priority)},
-		})
+		s, err := r.register(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("router: services: %w", err)
+			return nil, err
 		}
-		self := peer{service.Info().ID, r.opts.Priority}
+		self := peer{s.micro.Info().ID, r.opts.Priority}
 		if !r.opts.choose || try == tries || !self.yields(r.peers(ctx)) {
 			r.log.Info("pulling with priority", "priority", r.opts.Priority)
-			return service, nil
+			return s, nil
 		}
-		_ = service.Stop()
+		s.stop()
 	}
 }
 

@@ -20,9 +20,9 @@ func TestPriorities(t *testing.T) {
 	failed := make([]error, len(routers))
 	for i, r := range routers {
 		starting.Go(func() {
-			service, err := r.announce(t.Context())
+			service, err := r.serve(t.Context())
 			if err == nil {
-				t.Cleanup(func() { _ = service.Stop() })
+				t.Cleanup(func() { service.stop() })
 			}
 			failed[i] = err
 		})
@@ -41,17 +41,17 @@ func TestPriorities(t *testing.T) {
 	}
 
 	_, late := b.worker()
-	if service, err := late.announce(t.Context()); err != nil {
+	if service, err := late.serve(t.Context()); err != nil {
 		t.Fatal(err)
-	} else if err := service.Stop(); err != nil || late.opts.Priority < 1 || late.opts.Priority > ownPriorities {
-		t.Errorf("one worker more: priority %d, %v", late.opts.Priority, err)
+	} else if service.stop(); late.opts.Priority < 1 || late.opts.Priority > ownPriorities {
+		t.Errorf("one worker more: priority %d", late.opts.Priority)
 	}
 	_, fixed := b.worker()
 	fixed.opts.choose, fixed.opts.Priority = false, 5
-	if service, err := fixed.announce(t.Context()); err != nil {
+	if service, err := fixed.serve(t.Context()); err != nil {
 		t.Fatal(err)
-	} else if err := service.Stop(); err != nil || fixed.opts.Priority != 5 {
-		t.Errorf("configured priority: %d, %v, want 5", fixed.opts.Priority, err)
+	} else if service.stop(); fixed.opts.Priority != 5 {
+		t.Errorf("configured priority: %d, want 5", fixed.opts.Priority)
 	}
 }
 
@@ -61,11 +61,11 @@ func TestPrioritiesOneByOne(t *testing.T) {
 	seen := make(map[int]bool)
 	for range 4 {
 		_, r := b.worker()
-		service, err := r.announce(context.Background())
+		service, err := r.serve(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = service.Stop() })
+		t.Cleanup(func() { service.stop() })
 		if seen[r.opts.Priority] {
 			t.Errorf("priority %d is taken twice", r.opts.Priority)
 		}

@@ -53,7 +53,7 @@ func (r *Router) get(ctx context.Context, req GetRequest) (GetResponse, error) {
 func (r *Router) history(ctx context.Context, key string) ([]HistoryRecord, error) {
 	var out []HistoryRecord
 	var bad error
-	err := scan(ctx, r.js, subjects.State(key), jetstreamext.GetBatchSeq(1), func(m *jetstream.RawStreamMsg) bool {
+	err := scan(ctx, r.js, subjects.State(key), scanPage, jetstreamext.GetBatchSeq(1), func(m *jetstream.RawStreamMsg) bool {
 		state, err := call.DecodeState(m.Data)
 		if err != nil {
 			bad = fmt.Errorf("record at sequence %d: %w", m.Sequence, err)
@@ -85,7 +85,7 @@ func (r *Router) list(ctx context.Context, req ListRequest) (ListResponse, error
 	response := ListResponse{Calls: []ListedCall{}}
 	var names []string
 	seen := make(map[string]bool)
-	err := scan(ctx, r.js, filter, from, func(m *jetstream.RawStreamMsg) bool {
+	err := scan(ctx, r.js, filter, scanPage, from, func(m *jetstream.RawStreamMsg) bool {
 		key, _, ok := subjects.ParseCall(m.Subject)
 		if !ok || seen[key] || !subjects.ValidCID(key) {
 			return true
@@ -135,14 +135,15 @@ func (req ListRequest) wants(s call.State) bool {
 	return id.IsZero() || id == s.Customer || id == s.Operator || id == s.Proxy
 }
 
-// scanPage is how many messages one step of a scan asks for.
+// scanPage is how many messages one step of a scan asks for, if they may be large.
 const scanPage = 256
 
 // scan calls found with every message of VOICE_OUT on subjects that match
-// filter, in the order of the stream, until found returns false.
-func scan(ctx context.Context, js jetstream.JetStream, filter string, from jetstreamext.GetBatchOpt, found func(*jetstream.RawStreamMsg) bool) error {
+// filter, in the order of the stream, until found returns false; page is how many
+// one step asks for.
+func scan(ctx context.Context, js jetstream.JetStream, filter string, page int, from jetstreamext.GetBatchOpt, found func(*jetstream.RawStreamMsg) bool) error {
 	for {
-		messages, err := jetstreamext.GetBatch(ctx, js, subjects.StreamOut, scanPage, jetstreamext.GetBatchSubject(filter), from)
+		messages, err := jetstreamext.GetBatch(ctx, js, subjects.StreamOut, page, jetstreamext.GetBatchSubject(filter), from)
 		if err != nil {
 			return fmt.Errorf("read %s: %w", filter, err)
 		}

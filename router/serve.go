@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 
 	"github.com/go-json-experiment/json"
@@ -46,10 +47,15 @@ func (s *services) spawn(do func()) bool {
 	return !s.stopped
 }
 
-func (r *Router) serve(ctx context.Context) (*services, error) {
-	service, err := r.announce(ctx)
+func (r *Router) register(ctx context.Context) (*services, error) {
+	service, err := micro.AddService(r.opts.Conn, micro.Config{
+		Name: subjects.ServiceRouter, Version: serviceVersion,
+		Description: "masked voice call router: sync of inboxes, administration of calls",
+		QueueGroup:  "routers",
+		Metadata:    map[string]string{metadataPriority: strconv.Itoa(r.opts.Priority)},
+	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("router: services: %w", err)
 	}
 	s := &services{micro: service}
 	sync := newSyncer(r)

@@ -87,7 +87,7 @@ func (r *Router) onStarved() {
 }
 
 // pace keeps a look at very many timers from crowding out the calls: after every
-// stretch of it the reader rests three times as long.
+// stretch of it the reader rests nine times as long.
 type pace struct {
 	began  time.Time
 	rested time.Duration
@@ -95,16 +95,22 @@ type pace struct {
 }
 
 const (
-	paceStretch = 256
-	paceRest    = 3
+	paceStretch = timersPage
+	paceRest    = 9
+	// longestRest keeps within the time that the server's answer is waited for.
+	longestRest = 2 * time.Second
 )
+
+// timersPage is how many timers one step of a look asks for. They are small, and each
+// step costs the server a walk over all subjects of the stream, to say how many are left.
+const timersPage = 4096
 
 // step notes one timer; false means that ctx has ended.
 func (p *pace) step(ctx context.Context) bool {
 	if p.seen++; p.seen%paceStretch != 0 {
 		return true
 	}
-	rest := paceRest*p.worked() - p.rested
+	rest := min(paceRest*p.worked()-p.rested, longestRest)
 	p.rested += rest
 	return pause(ctx, rest)
 }
@@ -114,7 +120,7 @@ func (p *pace) worked() time.Duration { return time.Since(p.began) - p.rested }
 
 func (r *Router) mendOverdue(ctx context.Context, look *pace) (mended int, err error) {
 	var overdue []string
-	err = scan(ctx, r.js, subjects.FilterTimer, jetstreamext.GetBatchSeq(1), func(m *jetstream.RawStreamMsg) bool {
+	err = scan(ctx, r.js, subjects.FilterTimer, timersPage, jetstreamext.GetBatchSeq(1), func(m *jetstream.RawStreamMsg) bool {
 		if at, ok := scheduledAt(m.Header); ok && time.Since(at) > overdueAfter {
 			overdue = append(overdue, m.Subject)
 		}

@@ -71,7 +71,7 @@ type search struct {
 
 func (r *Router) search(ctx context.Context, v search, response *VerifyResponse) error {
 	seen := 0
-	return scan(ctx, r.js, subjects.InboxAll(v.reader.id.String()), jetstreamext.GetBatchSeq(1), func(m *jetstream.RawStreamMsg) bool {
+	return scan(ctx, r.js, subjects.InboxAll(v.reader.id.String()), scanPage, jetstreamext.GetBatchSeq(1), func(m *jetstream.RawStreamMsg) bool {
 		if seen++; seen > maxSearched {
 			response.More = true
 			return false
