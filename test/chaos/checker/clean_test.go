@@ -41,7 +41,8 @@ func TestSilentOnClean(t *testing.T) {
 		calls, transitions = calls+r.Calls, transitions+r.Transitions
 	})
 	// Of R3 R4 A1 A4 A5 E5 C8: whichever the dice leave out, never most of them.
-	if len(rows) < 4 || calls < 50 || transitions < 500 {
+	// -short takes too few dice to say.
+	if !testing.Short() && (len(rows) < 4 || calls < 50 || transitions < 500) {
 		t.Errorf("rows %v, %d calls, %d transitions: the simulation is too tame", rows, calls, transitions)
 	}
 }
