@@ -26,6 +26,7 @@ type Client struct {
 	lanes *lanes
 	voice *Voice
 	mine  *callSet // calls that this process has sent something about
+	talks *talks   // the call that goes on in each conversation
 
 	denied  sync.Map   // subjects that the broker does not permit, string -> struct{}
 	refused chan error // holds the first denial of all
@@ -55,6 +56,7 @@ func Connect(ctx context.Context, options Options) (*Client, error) {
 		log:    opts.Logger.With("self", self.String()),
 		gate:   gate{self: self, trusted: opts.Trusted, unsigned: opts.Unsigned},
 		mine:   newCallSet(),
+		talks:  newTalks(),
 		spans:  newTracer(opts.TracerProvider),
 		wake:   make(chan struct{}, 1),
 		closed: make(chan struct{}), refused: make(chan error, 1),

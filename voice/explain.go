@@ -1,6 +1,10 @@
 package voice
 
-import "github.com/voicerouter/voicerouter/signal"
+import (
+	"sync"
+
+	"github.com/voicerouter/voicerouter/signal"
+)
 
 // explained remembers of which calls this process was told enough to understand
 // what comes next. A live message that it cannot understand shows a gap that no
@@ -18,11 +22,41 @@ func newExplained() explained {
 // depends reports whether messages of this type may need another before them.
 func depends(typ string) bool {
 	switch signal.Type(typ) {
-	case signal.Candidate, signal.Update, signal.Stop:
+	case signal.Start, signal.Ringing, signal.Accept, signal.Busy, signal.Candidate, signal.Update, signal.Stop:
 		return true
 	default:
 		return false
 	}
+}
+
+// talks knows which call goes on in each conversation as far as this process was
+// told, or has begun itself. There is one at a time: a message of another call
+// shows that the end of the former is missing. It is safe for concurrent use.
+type talks struct {
+	mu    sync.Mutex
+	calls *ring[string, string] // of a cid, "" if none goes on
+}
+
+func newTalks() *talks { return &talks{calls: newRing[string, string](rememberCalls)} }
+
+// note is told of each start, stop and busy that is sent or arrives.
+func (t *talks) note(typ signal.Type, call callID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch now, _ := t.calls.get(call.cid); {
+	case typ == signal.Start:
+		t.calls.put(call.cid, call.call)
+	case (typ == signal.Stop || typ == signal.Busy) && now == call.call:
+		t.calls.put(call.cid, "")
+	}
+}
+
+// another reports whether a call other than this one goes on in its conversation.
+func (t *talks) another(call callID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now, _ := t.calls.get(call.cid)
+	return now != "" && now != call.call
 }
 
 // missing reports whether something before m is missing; mine says that this

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/voicerouter/voicerouter/signal"
 	"github.com/voicerouter/voicerouter/subjects"
 )
 
@@ -129,7 +130,14 @@ func (b *inbox) unexplained(r raw) bool {
 		return false
 	}
 	m, err := b.c.gate.admit(r)
-	return err == nil && !b.filter.own(m) && b.story.missing(m, b.c.mine.has(callID{m.CID, m.CallID}))
+	if err != nil || b.filter.own(m) {
+		return false
+	}
+	call := callID{m.CID, m.CallID}
+	if m.Type != signal.Stop && b.c.talks.another(call) {
+		return true
+	}
+	return b.story.missing(m, b.c.mine.has(call))
 }
 
 // fallBehind asks for a sync and holds what comes live until it has ended.
@@ -252,6 +260,9 @@ func (b *inbox) admit(r raw) (m Message, ok bool) {
 }
 
 func (b *inbox) submit(ctx context.Context, m Message) {
+	if m.Reason != signal.AnsweredElsewhere || !b.filter.own(m) {
+		b.c.talks.note(m.Type, callID{m.CID, m.CallID})
+	}
 	if why := b.filter.judge(m); why != pass {
 		b.c.log.Debug("incoming message not handed over", "seq", m.Seq, "type", m.Type, "why", why)
 		return

@@ -38,7 +38,7 @@ func newDesk(tb interface{ Fatal(...any) }, party string) *desk {
 	c := &Client{
 		opts: Options{HoldFor: time.Hour, SyncEvery: time.Hour},
 		self: identity.MustID(me), log: slog.New(slog.DiscardHandler),
-		gate: gate{self: identity.MustID(me)}, mine: newCallSet(),
+		gate: gate{self: identity.MustID(me)}, mine: newCallSet(), talks: newTalks(),
 		lanes: newLanes(1, 4096, func(_ context.Context, m Message) error {
 			d.mu.Lock()
 			defer d.mu.Unlock()
@@ -107,6 +107,37 @@ func TestInboxOrder(t *testing.T) {
 		do   func(d *desk, r func(seq uint64, typ signal.Type, call string) raw)
 		want []string
 	}{
+		"a new call waits for the end of the one before": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.answer(1, r(1, signal.Start, "c1"))
+				d.arrive(r(3, signal.Start, "c2"), 1) // the stop of c1 was lost live
+				d.arrive(r(4, signal.Candidate, "c2"), 0)
+				d.answer(4, r(2, signal.Stop, "c1"), r(3, signal.Start, "c2"), r(4, signal.Candidate, "c2"))
+			},
+			want: []string{"start c1", "stop c1", "start c2", "candidate c2"},
+		},
+		"so does the answer to a call of one's own": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.answer(1)
+				d.c.talks.note(signal.Start, callID{"cid", "c1"})
+				d.arrive(r(3, signal.Start, "c2"), 0) // no answer to c1 yet: its stop was lost
+				d.answer(3, r(2, signal.Stop, "c1"), r(3, signal.Start, "c2"))
+			},
+			want: []string{"stop c1", "start c2"},
+		},
+		"a call that has ended holds nothing up": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.answer(1, r(1, signal.Start, "c1"))
+				d.arrive(r(2, signal.Stop, "c1"), 0)
+				d.arrive(r(3, signal.Start, "c2"), 1)
+				d.c.talks.note(signal.Busy, callID{"cid", "c2"}) // refused by this process
+				d.arrive(r(5, signal.Start, "c3"), 3)
+				if d.behind {
+					t.Error("the inbox thinks that something is missing")
+				}
+			},
+			want: []string{"start c1", "stop c1", "start c2", "start c3"},
+		},
 		"a gap holds what is newer": {
 			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
 				d.answer(10)

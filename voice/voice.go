@@ -129,6 +129,7 @@ func (v *Voice) Send(ctx context.Context, m signal.Message) (err error) {
 		return err
 	}
 	c.mine.add(callID{m.CID, m.CallID}) // before its answer can arrive
+	c.talks.note(m.Type, callID{m.CID, m.CallID})
 	receipt, err := c.publish(ctx, msg)
 	if err == nil && c.opts.Stored != nil {
 		c.opts.Stored(m, receipt)
