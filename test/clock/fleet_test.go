@@ -73,7 +73,7 @@ func TestFleetDown(t *testing.T) {
 // after the ack wait, and acts upon it once. A worker that is gone without its
 // connection being closed is served until its last pull request has expired.
 func TestWorkerVanished(t *testing.T) {
-	const pullExpiry = 5 * time.Second
+	const pullExpiry = time.Second
 	for name, c := range map[string]struct {
 		closed bool
 		late   time.Duration
