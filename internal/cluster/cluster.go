@@ -27,6 +27,7 @@ type Cluster struct {
 	servers   []*Server
 	auth      []*process
 	clients   string // where endpoints connect
+	ports     portPool
 	closing   sync.Once
 	full      atomic.Bool // disks are to be full now
 
@@ -141,7 +142,7 @@ func (c *Cluster) urls(from string) (string, error) {
 
 func (c *Cluster) runAuth(ctx context.Context) error {
 	for i := range c.opts.Callout {
-		ports, err := freePorts(1)
+		ports, err := c.ports.free(1)
 		if err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ const Endpoints = "endpoints"
 
 // newLink opens a way to one of the ports of a server.
 func (c *Cluster) newLink(from, to string, port int) (*Link, error) {
-	listen, err := freePorts(1)
+	listen, err := c.ports.free(1)
 	if err != nil {
 		return nil, err
 	}

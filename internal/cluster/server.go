@@ -26,7 +26,7 @@ type Server struct {
 }
 
 func (c *Cluster) newServer(i int) (*Server, error) {
-	ports, err := freePorts(3)
+	ports, err := c.ports.free(3)
 	if err != nil {
 		return nil, err
 	}

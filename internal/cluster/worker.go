@@ -43,7 +43,7 @@ func (c *Cluster) newWorker(o WorkerOptions) (*Worker, error) {
 	if o.Router == "" {
 		o.Router = c.opts.Binaries.Router
 	}
-	ports, err := freePorts(1)
+	ports, err := c.ports.free(1)
 	if err != nil {
 		return nil, err
 	}
