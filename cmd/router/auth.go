@@ -64,7 +64,7 @@ func serveAuth(ctx context.Context, cfg config, stderr io.Writer) error {
 		}
 		return conn.reason(errors.New("starting"))
 	})
-	web, err := process.Serve(monitor.Options{Addr: cfg.HTTPAddr, Profile: cfg.Pprof, Logger: log})
+	web, err := serveHTTP(process, cfg, log)
 	if err != nil {
 		return err
 	}

@@ -26,10 +26,10 @@ func newRejectedCommand() *cobra.Command {
 	c := group("rejected", "Show messages that routers refused",
 		"  router rejected list\n  router rejected list --reason bad_signature --since 10m\n  router rejected show 4711",
 		newRejectedListCommand(&t), newRejectedShowCommand(&t))
-	c.Long = `Routers keep what they refuse for an hour, at most 100 messages of an identity, with
-the reason. These commands show whose it was, and why; never what it says, unless
-"show" is asked for that. They need a credential that may read the stream
-` + subjects.StreamOut + ` (admin).`
+	c.Long = `Routers keep what they refuse for an hour, each at most 100 messages of an
+identity, with the reason. These commands show whose it was, and why; never what it
+says, unless "show" is asked for that. They need a credential that may read the
+stream ` + subjects.StreamOut + ` (admin).`
 	t.flags(c.PersistentFlags())
 	return c
 }

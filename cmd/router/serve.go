@@ -71,7 +71,7 @@ func serve(ctx context.Context, cfg config, keys fleetKeys, stderr io.Writer) er
 		}
 		return conn.reason(errors.New("starting"))
 	})
-	web, err := process.Serve(monitor.Options{Addr: cfg.HTTPAddr, Profile: cfg.Pprof, Logger: log})
+	web, err := serveHTTP(process, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -207,4 +207,13 @@ func runWorker(ctx context.Context, r *router.Router, timeout time.Duration, log
 	case <-time.After(timeout):
 		return fmt.Errorf("not drained within %s: what was not acknowledged will be delivered to another worker", timeout)
 	}
+}
+
+// serveHTTP serves metrics and health where the environment says.
+func serveHTTP(process *monitor.Process, cfg config, log *slog.Logger) (*monitor.Server, error) {
+	web, err := process.Serve(monitor.Options{Addr: cfg.HTTPAddr, Profile: cfg.Pprof, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("%w: choose another address with ROUTER_HTTP_ADDR", err)
+	}
+	return web, nil
 }

@@ -126,6 +126,18 @@ func TestServeRefusesWithoutStreams(t *testing.T) {
 	}
 }
 
+// TestServeAddressTaken: a second worker on one machine meets the first one's port.
+func TestServeAddressTaken(t *testing.T) {
+	t.Parallel()
+	p := startServe(t, "ROUTER_HTTP_ADDR="+taken(t))
+	if code := p.exit(t); code != exitFailure {
+		t.Errorf("want exit 1, got %d", code)
+	}
+	if want := "choose another address with ROUTER_HTTP_ADDR"; !strings.Contains(p.log.String(), want) {
+		t.Errorf("want %q in the log, got:\n%s", want, p.log.String())
+	}
+}
+
 func TestServeWaitsForTheServer(t *testing.T) {
 	t.Parallel()
 	p := startServe(t, "ROUTER_NATS_URL=nats://127.0.0.1:1", "ROUTER_LOG_FORMAT=json")

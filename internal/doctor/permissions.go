@@ -80,7 +80,7 @@ func ofIdentity(id identity.ID, role identity.Role) permissions {
 // checkPermissions tries what every credential may do.
 func checkPermissions(ctx context.Context, e *exam) {
 	for _, l := range e.links {
-		e.try(ctx, l.nc, "user "+string(l.role), ofRole(l.role), mendPermissions+"; or the credential ("+l.name+") is that of another user")
+		e.try(ctx, l.nc, "user "+string(l.role), ofRole(l.role), mendPermissions+"; or the credential ("+l.name+") is that of another user: say which with --as")
 	}
 }
 

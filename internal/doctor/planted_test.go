@@ -55,7 +55,7 @@ func TestPlantedWrongUser(t *testing.T) {
 	o.Credential = credential(t, b, doctor.RoleAdmin)
 	o.Credential.Role = doctor.RoleRouter
 	r := examine(t, o)
-	want(t, r, doctor.Wrong, "permissions", "user router", "18 of 18 things that it must not do are permitted", "that of another user")
+	want(t, r, doctor.Wrong, "permissions", "user router", "18 of 18 things that it must not do are permitted", "that of another user: say which with --as")
 	o.Credential = credential(t, b, doctor.RoleBackend)
 	o.Credential.Role = doctor.RoleRouter
 	r = examine(t, o)
