@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/voicerouter/voicerouter/identity"
 )
 
@@ -31,9 +33,28 @@ func TestUnsigned(t *testing.T) {
 		"", "{}", `{"payload":"Y29udGVudA","protected":""}`, `{"payload":"Y29udGVudA=","protected":"","signature":""}`,
 		`{"payload":"Y29u\ndGVudA","protected":"","signature":""}`, "{\"payload\":\"Y29u\ndGVudA\",\"protected\":\"\",\"signature\":\"\"}",
 		`{"payload":"Y29udGVudB","protected":"","signature":""}`, `{"payload":"Y29udGVudA","protected":"","signature":"","header":{}}`,
+		// No JSON, whatever stands in the members that do not count: what is passed on
+		// as it is must not break the parser of the next.
+		`{"payload":"Y29udGVudA","protected":"\","signature":""}`, `{"payload":"Y29udGVudA","protected":"","signature":"\q"}`,
+		"{\"payload\":\"Y29udGVudA\",\"protected\":\"\xff\",\"signature\":\"\"}", "{\"payload\":\"Y29udGVudA\",\"protected\":\"\",\"signature\":\"\n\"}",
 	} {
 		if _, err := identity.ParseUnverified([]byte(text)); !errors.Is(err, identity.ErrEnvelope) {
 			t.Errorf("%s: error %v, want ErrEnvelope", text, err)
 		}
 	}
+}
+
+// FuzzParseUnverified: nothing is accepted that is no JSON.
+func FuzzParseUnverified(f *testing.F) {
+	for _, s := range []string{
+		string(identity.Unsigned([]byte("content"))), `{"payload":"Y29udGVudA","protected":"\","signature":""}`,
+		"{\"payload\":\"\",\"protected\":\"\xff\",\"signature\":\"\"}", `{"payload":"","protected":"\u00e9","signature":"é"}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if _, err := identity.ParseUnverified(text); err == nil && !jsontext.Value(text).IsValid() {
+			t.Errorf("%q: accepted, the full parser refuses it", text)
+		}
+	})
 }

@@ -96,8 +96,8 @@ func (c *commits) take() (part []*commitment) {
 	return part
 }
 
-// storeTogether stores several as one batch. If the server refuses it for one of
-// them, each is stored by itself, so that one's fault is not the others'.
+// storeTogether stores several as one batch. If the server refuses it for what may be
+// in one of them, each is stored by itself, so that one's fault is not the others'.
 func (c *commits) storeTogether(ctx context.Context, part []*commitment) {
 	var batch []*nats.Msg
 	for _, m := range part {
@@ -106,7 +106,7 @@ func (c *commits) storeTogether(ctx context.Context, part []*commitment) {
 	ack, err := jetstreamext.PublishMsgBatch(ctx, c.js, batch, jetstreamext.BatchFlowControl{})
 	c.stored(err)
 	if err != nil && len(part) > 1 {
-		if f := classify(err); f == conflict || f == poison {
+		if f := classify(err); f == conflict || f == poison || f == unexplained {
 			for _, m := range part {
 				c.storeTogether(ctx, []*commitment{m})
 			}

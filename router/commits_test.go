@@ -79,6 +79,28 @@ func TestCommitsTogether(t *testing.T) {
 	}
 }
 
+// TestUnexplainedTogether: a batch of several lanes that the server refuses for a
+// reason that nobody foresaw is stored lane by lane. A lane with one message in it
+// that was delivered often would take itself for refused alone.
+func TestUnexplainedTogether(t *testing.T) {
+	b := newBench(t)
+	c := &commits{js: b.js, stored: func(error) {}}
+	part := func(key, stream string) *commitment {
+		m := nats.NewMsg(subjects.State(key))
+		m.Data = []byte("{}")
+		m.Header.Set(jetstream.ExpectedStreamHeader, stream)
+		return &commitment{batch: []*nats.Msg{m}, done: make(chan struct{})}
+	}
+	innocent, guilty := part("a", subjects.StreamOut), part("b", subjects.StreamIn)
+	c.storeTogether(t.Context(), []*commitment{innocent, guilty})
+	if guilty.err == nil || classify(guilty.err) != unexplained {
+		t.Fatalf("the lane at fault: %v, want what nobody foresaw", guilty.err)
+	}
+	if innocent.err != nil || innocent.last != 1 {
+		t.Errorf("the lane beside it: sequence %d, %v, want 1", innocent.last, innocent.err)
+	}
+}
+
 func waitFor(t testing.TB, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)

@@ -167,8 +167,9 @@ func (p *pull) received(inbox string, m *nats.Msg) {
 	// What the server itself says comes on the subject of the inbox, a message of
 	// the stream on its own subject.
 	if m.Subject == inbox {
-		p.status(m)
-		p.more(inbox)
+		if p.status(m) {
+			p.more(inbox)
+		}
 		return
 	}
 	p.mu.Lock()
@@ -200,8 +201,10 @@ const (
 )
 
 // status takes what the server says of a request: that it is over, mostly, and
-// how many of its messages will not come.
-func (p *pull) status(m *nats.Msg) {
+// how many of its messages will not come. It reports whether to ask again at once: a
+// consumer that refuses requests would refuse the next one as well, and so on as fast
+// as the connection carries them.
+func (p *pull) status(m *nats.Msg) (again bool) {
 	code, text := m.Header.Get(headerStatus), m.Header.Get(headerDescription)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -215,8 +218,10 @@ func (p *pull) status(m *nats.Msg) {
 	case err == nil:
 		p.open = max(0, p.open-off)
 	case code == statusConflict:
-		p.open = 0 // leadership change, shutdown of a server: all requests are void
+		p.open = 0 // leadership change, shutdown of a server, too many wait: all requests are void
+		return false
 	}
+	return true
 }
 
 // errNoConsumer is returned when nobody answers for a consumer: it does not

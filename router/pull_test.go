@@ -3,8 +3,11 @@ package router
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/voicerouter/voicerouter/signal"
 	"github.com/voicerouter/voicerouter/subjects"
@@ -114,5 +117,33 @@ func TestPullLost(t *testing.T) {
 	}
 	if err := b.puller(r, nil).run(t.Context(), nil); !errors.Is(err, errNoConsumer) {
 		t.Errorf("no consumer: %v, want errNoConsumer", err)
+	}
+}
+
+// TestPullRefused: a consumer that refuses every request - more workers wait at it
+// than it lets wait - is not asked again at once, for ever.
+func TestPullRefused(t *testing.T) {
+	b := newBench(t)
+	_, r := b.worker()
+	const subject = "full"
+	var asked atomic.Int64
+	sub, err := b.nc.Subscribe(subject, func(m *nats.Msg) {
+		asked.Add(1)
+		_ = m.RespondMsg(&nats.Msg{Header: nats.Header{headerStatus: {statusConflict}, headerDescription: {"Exceeded MaxWaiting"}}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	p := b.puller(r, nil)
+	p.nc, p.subject = b.nc, subject
+	const ticks = 5
+	ctx, cancel := context.WithTimeout(t.Context(), ticks*pullTick)
+	defer cancel()
+	if err := p.run(ctx, nil); err != nil {
+		t.Error(err)
+	}
+	if n := asked.Load(); n < 2 || n > 2*ticks {
+		t.Errorf("asked %d times within %v, want once every %v", n, ticks*pullTick, pullTick)
 	}
 }
