@@ -47,14 +47,21 @@ func (s *stream) Messages(ctx context.Context, visit func(Message) error) error 
 	if end.Msgs == 0 {
 		return nil
 	}
-	cons, err := s.js.OrderedConsumer(ctx, subjects.StreamOut, jetstream.OrderedConsumerConfig{
-		NamePrefix: reader, InactiveThreshold: time.Minute,
+	// Not an ordered consumer: it is made anew for each fetch, which takes long where
+	// there is much to read. See page for what is lost on the way.
+	cons, err := s.js.CreateConsumer(ctx, subjects.StreamOut, jetstream.ConsumerConfig{
+		Name: fmt.Sprintf("%s-%d", reader, time.Now().UnixNano()), AckPolicy: jetstream.AckNonePolicy,
+		MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
 	})
 	if err != nil {
 		return fmt.Errorf("checker: read %s: %w", subjects.StreamOut, err)
 	}
+	defer func() {
+		_ = s.js.DeleteConsumer(context.WithoutCancel(ctx), subjects.StreamOut, cons.CachedInfo().Name)
+	}()
+	delivered := uint64(0)
 	for last, empty := uint64(0), 0; last < end.LastSeq; {
-		next, err := s.page(ctx, cons, last, end.LastSeq, visit)
+		next, err := s.page(ctx, cons, &delivered, last, end.LastSeq, visit)
 		if err != nil {
 			return err
 		}
@@ -74,7 +81,8 @@ func (s *stream) Messages(ctx context.Context, visit func(Message) error) error 
 }
 
 // page reads some messages behind last, and returns the sequence of the last one.
-func (s *stream) page(ctx context.Context, cons jetstream.Consumer, last, end uint64, visit func(Message) error) (uint64, error) {
+// delivered counts them as the consumer does: if the two differ one was lost.
+func (s *stream) page(ctx context.Context, cons jetstream.Consumer, delivered *uint64, last, end uint64, visit func(Message) error) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel() // ends what is still being fetched
 	batch, err := cons.Fetch(readBatch, jetstream.FetchContext(ctx))
@@ -85,6 +93,9 @@ func (s *stream) page(ctx context.Context, cons jetstream.Consumer, last, end ui
 		meta, err := m.Metadata()
 		if err != nil {
 			return last, fmt.Errorf("checker: read %s: %w", subjects.StreamOut, err)
+		}
+		if *delivered++; meta.Sequence.Consumer != *delivered {
+			return last, fmt.Errorf("checker: read %s behind %d: a message was lost on the way", subjects.StreamOut, last)
 		}
 		last = meta.Sequence.Stream
 		if err := visit(Message{Seq: last, Time: meta.Timestamp, Subject: m.Subject(), Header: m.Headers(), Data: m.Data()}); err != nil {
