@@ -32,6 +32,7 @@ type Router struct {
 	starved   chan struct{}
 	health    *health
 	progress  atomic.Int64 // Unix nanoseconds of the last look at the consumer
+	running   atomic.Bool  // services answer, messages are asked for
 	stopping  atomic.Bool
 	noKey     atomic.Pointer[complaint]
 	aside     chan struct{}
@@ -153,6 +154,7 @@ func (r *Router) run(ctx context.Context) error {
 	for _, in := range r.intakes(work.Done()) {
 		intakes.Go(func() { in.run(ctx) })
 	}
+	r.running.Store(true)
 	helpers.Go(func() { r.watchConsumers(ctx) })
 	helpers.Go(func() { r.mendTimers(ctx) })
 	quit := make(chan struct{})
@@ -248,12 +250,14 @@ func (r *Router) bucket(ctx context.Context, name string) (jetstream.KeyValue, b
 	}
 }
 
-// Ready returns nil if the router can work: it is connected, has lately seen its
-// consumer, and what it commits is stored. The error says what is missing.
+// Ready returns nil if the router can work: it is connected, asks for messages, has
+// lately seen its consumer, and what it commits is stored. The error says what is missing.
 func (r *Router) Ready() error {
 	switch age := time.Since(time.Unix(0, r.progress.Load())); {
 	case r.stopping.Load():
 		return errors.New("shutting down")
+	case !r.running.Load():
+		return errors.New("starting")
 	case r.complaint() != nil:
 		return r.complaint()
 	case r.health.complaint() != nil:

@@ -183,7 +183,7 @@ func TestFaults(t *testing.T) {
 	t.Run("links break", func(t *testing.T) { h.breakLinks(t) })
 	t.Run("disks are full", func(t *testing.T) {
 		h.t = t
-		ctx := within(t, time.Minute)
+		ctx := within(t, 3*time.Minute)
 		h.must(h.GrowDisks(ctx, 8<<20))
 		h.must(h.FillDisks(ctx))
 		if err := h.write(ctx); err == nil || !strings.Contains(err.Error(), "insufficient resources") {

@@ -69,6 +69,20 @@ func newWorld(t testing.TB, opts brokertest.Options) *world {
 // function, or with the test.
 func (w *world) fleet(change func(*router.Options)) (stop func()) {
 	w.t.Helper()
+	_, stop = w.router(change)
+	return stop
+}
+
+// ready is fleet, but returns when the router works.
+func (w *world) ready(change func(*router.Options)) (stop func()) {
+	w.t.Helper()
+	r, stop := w.router(change)
+	eventually(w.t, "the router is ready", func() bool { return r.Ready() == nil })
+	return stop
+}
+
+func (w *world) router(change func(*router.Options)) (r *router.Router, stop func()) {
+	w.t.Helper()
 	opts := router.Options{
 		Conn:    w.Router(w.t),
 		Proxies: map[identity.ID]identity.PrivateKey{identity.MustID(proxy): w.Get(w.t, proxy).Key},
@@ -93,7 +107,7 @@ func (w *world) fleet(change func(*router.Options)) (stop func()) {
 		}
 	})
 	w.t.Cleanup(stop)
-	return stop
+	return r, stop
 }
 
 // route stores a route between the operator and the customer.

@@ -38,7 +38,7 @@ func rollingRestart(t *testing.T) (slowest time.Duration) {
 	w := newWorld(t, opts)
 	registry := prometheus.NewRegistry()
 	worker := func(n int) (stop func()) {
-		return w.fleet(func(o *router.Options) {
+		return w.ready(func(o *router.Options) {
 			o.Registerer = prometheus.WrapRegistererWith(prometheus.Labels{"worker": fmt.Sprint(n)}, registry)
 		})
 	}

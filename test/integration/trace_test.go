@@ -80,7 +80,7 @@ func childOf(t *testing.T, child, parent tracetest.SpanStub) {
 func TestOneTraceForACall(t *testing.T) {
 	w := newWorld(t, brokertest.Options{})
 	spans := map[string]recorder{operator: newRecorder(t), "router": newRecorder(t), customer: newRecorder(t)}
-	w.fleet(func(o *router.Options) {
+	w.ready(func(o *router.Options) {
 		o.TracerProvider = spans["router"]
 		o.Policy.RingTimeout = 2 * time.Second
 	})
