@@ -157,7 +157,9 @@ func (r *run) perform(ctx context.Context, cut <-chan struct{}, a act) {
 	}
 	healed := heal(ctx)
 	end(result(errors.Join(err, healed)))
-	if healed != nil {
+	// What was started again may have been killed by the next fault meanwhile. A
+	// process that ends by itself is found by Cluster.Unexpected.
+	if healed != nil && !errors.Is(healed, cluster.ErrNotRunning) {
 		r.problem(fmt.Errorf("%s, %s, does not end: %w", a.kind.name, target, healed))
 	}
 }

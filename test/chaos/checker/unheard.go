@@ -46,8 +46,16 @@ func (w *world) spared(p *history.Process, l letter) bool {
 		w.report.Overtaken++
 		return true
 	}
-	if !l.at.Before(w.warm(p)) {
+	warm := w.warm(p)
+	if !l.at.Before(warm) {
 		return false
+	}
+	// Whoever ends a call himself is told of no end. That it is over the service says
+	// that answers a cold start.
+	if slices.ContainsFunc(w.spoke[party{l.to, l.cid, l.callID}], func(m *message) bool {
+		return (m.Type == signal.Stop || m.Type == signal.Busy) && m.At.Before(warm)
+	}) {
+		return true
 	}
 	return slices.ContainsFunc(w.told[party{l.to, l.cid, l.callID}], func(end letter) bool {
 		return end.typ == signal.Stop || end.typ == signal.Busy
