@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -79,26 +80,77 @@ func TestCommitsTogether(t *testing.T) {
 	}
 }
 
-// TestUnexplainedTogether: a batch of several lanes that the server refuses for a
-// reason that nobody foresaw is stored lane by lane. A lane with one message in it
-// that was delivered often would take itself for refused alone.
-func TestUnexplainedTogether(t *testing.T) {
-	b := newBench(t)
-	c := &commits{js: b.js, stored: func(error) {}}
-	part := func(key, stream string) *commitment {
-		m := nats.NewMsg(subjects.State(key))
-		m.Data = []byte("{}")
-		m.Header.Set(jetstream.ExpectedStreamHeader, stream)
-		return &commitment{batch: []*nats.Msg{m}, done: make(chan struct{})}
+// TestFaultOfOneLane: a batch of several lanes that the server refuses for what is in
+// one of them is stored lane by lane. Were an unexplained refusal told to all, a lane
+// with one message in it that was delivered often would take itself for refused alone.
+func TestFaultOfOneLane(t *testing.T) {
+	for _, test := range []struct {
+		want          failure
+		header, value string
+	}{
+		{conflict, jetstream.ExpectedLastSubjSeqHeader, "17"},
+		{poison, jetstream.MsgTTLHeader, "soon"},
+		{unexplained, jetstream.ExpectedStreamHeader, subjects.StreamIn},
+	} {
+		t.Run(test.want.String(), func(t *testing.T) {
+			c := &commits{js: newBench(t).js, stored: func(error) {}}
+			innocent, guilty := commitmentOf("a", 1, 2), commitmentOf("b", 1, 2)
+			guilty.batch[0].Header.Set(test.header, test.value)
+			c.storeTogether(t.Context(), []*commitment{innocent, guilty})
+			if guilty.err == nil || classify(guilty.err) != test.want {
+				t.Fatalf("the lane at fault: %v, want %v", guilty.err, test.want)
+			}
+			if innocent.err != nil || innocent.last != 1 {
+				t.Errorf("the lane beside it: sequence %d, %v, want 1", innocent.last, innocent.err)
+			}
+		})
 	}
-	innocent, guilty := part("a", subjects.StreamOut), part("b", subjects.StreamIn)
-	c.storeTogether(t.Context(), []*commitment{innocent, guilty})
-	if guilty.err == nil || classify(guilty.err) != unexplained {
-		t.Fatalf("the lane at fault: %v, want what nobody foresaw", guilty.err)
+}
+
+// TestTake: a batch is made of those that have waited longest, within the bounds of
+// the server; what does not fit goes on waiting. A second one is opened only for
+// enough, a third never.
+func TestTake(t *testing.T) {
+	const all = maxBatchMessages
+	for _, test := range []struct {
+		name            string
+		open            int
+		waiting         []*commitment
+		taken, openThen int
+	}{
+		{"none", 0, nil, 0, 0},
+		{"one", 0, []*commitment{commitmentOf("a", 1, 2)}, 1, 1},
+		{"full", 0, []*commitment{commitmentOf("a", all-1, 2), commitmentOf("b", 1, 2), commitmentOf("c", 1, 2)}, 2, 1},
+		{"too many messages", 0, []*commitment{commitmentOf("a", all, 2), commitmentOf("b", 1, 2)}, 1, 1},
+		{"too many bytes", 0, []*commitment{commitmentOf("a", 1, maxBatchBytes-1), commitmentOf("b", 1, 2)}, 1, 1},
+		{"one beyond the bounds goes alone", 0, []*commitment{commitmentOf("a", all+1, 2), commitmentOf("b", 1, 2)}, 1, 1},
+		{"second, too little", 1, []*commitment{commitmentOf("a", worthOpen-1, 2)}, 0, 1},
+		{"second, enough", 1, []*commitment{commitmentOf("a", worthOpen-1, 2), commitmentOf("b", 1, 2)}, 2, 2},
+		{"third", openBatches, []*commitment{commitmentOf("a", all, 2)}, 0, openBatches},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := &commits{open: test.open, waiting: slices.Clone(test.waiting)}
+			if part := c.take(); !slices.Equal(part, test.waiting[:test.taken]) {
+				t.Errorf("took %d, want the first %d", len(part), test.taken)
+			}
+			if !slices.Equal(c.waiting, test.waiting[test.taken:]) {
+				t.Errorf("%d go on waiting, want the last %d", len(c.waiting), len(test.waiting)-test.taken)
+			}
+			if c.open != test.openThen {
+				t.Errorf("%d batches are open, want %d", c.open, test.openThen)
+			}
+		})
 	}
-	if innocent.err != nil || innocent.last != 1 {
-		t.Errorf("the lane beside it: sequence %d, %v, want 1", innocent.last, innocent.err)
+}
+
+// commitmentOf returns what a lane wants to store: n messages of a key, of so many bytes each.
+func commitmentOf(key string, n, bytes int) *commitment {
+	batch := make([]*nats.Msg, n)
+	for i := range batch {
+		batch[i] = nats.NewMsg(subjects.State(key))
+		batch[i].Data = make([]byte, bytes)
 	}
+	return &commitment{batch: batch, bytes: size(batch), done: make(chan struct{})}
 }
 
 func waitFor(t testing.TB, holds func() bool) {
