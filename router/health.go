@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -92,11 +93,17 @@ func (h *health) cutOff() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.now()
-	if d < moveAfter || now.Sub(h.moved) < moveAfter || classify(h.err) == starved {
+	if d < moveAfter || now.Sub(h.moved) < moveAfter || answered(h.err) {
 		return false
 	}
 	h.moved = now
 	return true
+}
+
+// answered reports whether an error is what the leader of the stream says of a batch:
+// it would say the same to another server, and the move would cost what is under way.
+func answered(err error) bool {
+	return classify(err) != transient || errors.Is(err, errContended)
 }
 
 // stalled returns for how long commits have been failing, 0 if they have not.

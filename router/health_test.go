@@ -1,11 +1,14 @@
 package router
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // TestHealth: failing commits slow the worker down, make it complain after a
@@ -53,4 +56,28 @@ func TestHealth(t *testing.T) {
 			t.Error("a success does not end the trouble")
 		}
 	})
+}
+
+// TestCutOff: a server that answers is not left, whatever the answer.
+func TestCutOff(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want bool
+	}{
+		{context.DeadlineExceeded, true},
+		{&jetstream.APIError{ErrorCode: codeNotAvailable}, true}, // it knows no leader
+		{&jetstream.APIError{ErrorCode: codeStorageExceeded}, false},
+		{&jetstream.APIError{ErrorCode: 19999}, false},
+		{errContended, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHealth(time.Now)
+			h.failed(test.err)
+			time.Sleep(2 * moveAfter) //nolint // virtual time
+			h.failed(test.err)
+			if got := h.cutOff(); got != test.want {
+				t.Errorf("%v: leaves the server %v, want %v", test.err, got, test.want)
+			}
+		})
+	}
 }

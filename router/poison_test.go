@@ -73,6 +73,28 @@ func TestUnexplainedStore(t *testing.T) {
 	}
 }
 
+// TestContended: a call that loses every race is sent back in the end.
+func TestContended(t *testing.T) {
+	b := newBench(t)
+	w, r := b.worker()
+	b.route("c1")
+	b.publish(operator, signal.Start, "c1", "k")
+	tried := 0
+	w.ledger.refuse = func([]*group) error {
+		if tried++; tried > maxAttempts {
+			return nil
+		}
+		return &jetstream.APIError{Code: 400, ErrorCode: codeWrongLastSequence}
+	}
+	j := b.fetch(r, 1)[0]
+	naks := &nakRecorder{message: j.source}
+	j.source = naks
+	w.settle(t.Context(), w.groups(t, []*job{j}), 1)
+	if tried != maxAttempts || len(naks.delays) != 1 {
+		t.Errorf("tried %d times and sent back %d times, want %d and once", tried, len(naks.delays), maxAttempts)
+	}
+}
+
 // TestPanic: a message that no decision can be taken on, or that cannot even be
 // read, is put aside and stops nobody.
 func TestPanic(t *testing.T) {

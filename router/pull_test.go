@@ -147,3 +147,30 @@ func TestPullRefused(t *testing.T) {
 		t.Errorf("asked %d times within %v, want once every %v", n, ticks*pullTick, pullTick)
 	}
 }
+
+// TestPullDrainsWhole: a drain waits for a message that is being handled, however
+// long that takes.
+func TestPullDrainsWhole(t *testing.T) {
+	b := newBench(t)
+	_, r := b.worker()
+	begun, got := make(chan struct{}), make(chan message)
+	p := b.puller(r, nil)
+	p.handle = func(m message) { close(begun); got <- m }
+	b.publish(operator, signal.Start, "c1", "k1")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- p.run(ctx, nil) }()
+	<-begun
+	cancel()
+	select {
+	case err := <-ended:
+		<-got
+		t.Fatalf("the drain ended before the message was handled: %v", err)
+	case <-time.After(pullSilence + 5*pullTick):
+	}
+	<-got
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
