@@ -27,7 +27,7 @@ func TestHealth(t *testing.T) {
 			if m, few := h.manner(), i+1 >= humbleAfter; m != (manner{wait, few, few}) {
 				t.Errorf("after %d failures: %+v, want to wait for %v, and to ask for little: %v", i+1, m, wait, few)
 			}
-			time.Sleep(time.Second) //nolint // virtual time
+			time.Sleep(time.Second) // virtual time
 		}
 		if wait < lastBackoff/2 || wait > lastBackoff {
 			t.Errorf("after 12 failures: wait %v, want about %v", wait, lastBackoff)
@@ -38,7 +38,7 @@ func TestHealth(t *testing.T) {
 		if err := h.complaint(); !errors.Is(err, cause) || !strings.Contains(err.Error(), "12s") {
 			t.Errorf("complaint %v: want the cause and how long", err)
 		}
-		time.Sleep(stalledFor) //nolint // virtual time
+		time.Sleep(stalledFor) // virtual time
 		if err := h.complaint(); err != nil {
 			t.Errorf("complains of %v although nothing was tried since", err)
 		}
@@ -73,7 +73,7 @@ func TestCutOff(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHealth(time.Now)
 			h.failed(test.err)
-			time.Sleep(2 * moveAfter) //nolint // virtual time
+			time.Sleep(2 * moveAfter) // virtual time
 			h.failed(test.err)
 			if got := h.cutOff(); got != test.want {
 				t.Errorf("%v: leaves the server %v, want %v", test.err, got, test.want)
