@@ -34,29 +34,49 @@ func depends(typ string) bool {
 // shows that the end of the former is missing. It is safe for concurrent use.
 type talks struct {
 	mu    sync.Mutex
-	calls *ring[string, string] // of a cid, "" if none goes on
+	calls *ring[string, talk] // of a cid
 }
 
-func newTalks() *talks { return &talks{calls: newRing[string, string](rememberCalls)} }
+// talk is the call that goes on in a conversation, and one before it whose end has
+// not come: this process began another all the same. "" is none.
+type talk struct{ now, before string }
+
+func newTalks() *talks { return &talks{calls: newRing[string, talk](rememberCalls)} }
 
 // note is told of each start, stop and busy that is sent or arrives.
 func (t *talks) note(typ signal.Type, call callID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch now, _ := t.calls.get(call.cid); {
-	case typ == signal.Start:
-		t.calls.put(call.cid, call.call)
-	case (typ == signal.Stop || typ == signal.Busy) && now == call.call:
-		t.calls.put(call.cid, "")
+	is, _ := t.calls.get(call.cid)
+	switch {
+	case typ == signal.Start && is.now != call.call:
+		is = talk{call.call, is.now}
+	case typ == signal.Stop || typ == signal.Busy:
+		if is.now == call.call {
+			is.now = ""
+		}
+		if is.before == call.call {
+			is.before = ""
+		}
+	default:
+		return
 	}
+	t.calls.put(call.cid, is)
 }
 
-// another reports whether a call other than this one goes on in its conversation.
+// another reports whether a call other than this one goes on in its conversation, or
+// has not ended as far as is known. The latter it reports once: a start that was
+// refused on its way has no end.
 func (t *talks) another(call callID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	now, _ := t.calls.get(call.cid)
-	return now != "" && now != call.call
+	is, _ := t.calls.get(call.cid)
+	unfinished := is.before != "" && is.before != call.call
+	if unfinished {
+		is.before = ""
+		t.calls.put(call.cid, is)
+	}
+	return unfinished || is.now != "" && is.now != call.call
 }
 
 // missing reports whether something before m is missing; mine says that this

@@ -125,6 +125,16 @@ func TestInboxOrder(t *testing.T) {
 			},
 			want: []string{"stop c1", "start c2"},
 		},
+		"so does the answer to a second one": {
+			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
+				d.answer(1)
+				d.c.talks.note(signal.Start, callID{"cid", "c1"})
+				d.c.talks.note(signal.Start, callID{"cid", "c2"}) // the stop of c1 was lost
+				d.arrive(r(3, signal.Ringing, "c2"), 0)
+				d.answer(3, r(2, signal.Stop, "c1"), r(3, signal.Ringing, "c2"))
+			},
+			want: []string{"stop c1", "ringing c2"},
+		},
 		"a call that has ended holds nothing up": {
 			do: func(d *desk, r func(uint64, signal.Type, string) raw) {
 				d.answer(1, r(1, signal.Start, "c1"))
