@@ -81,7 +81,15 @@ func (w *world) vanished() {
 // before the answer. Live messages are only lost under faults; without one nothing
 // overtakes anything.
 func (w *world) overtaken(p *history.Process, l letter) bool {
-	return w.faulty(l.at) && slices.ContainsFunc(w.ears[party{p.ID, l.cid, l.callID}], func(i int) bool {
+	if !w.faulty(l.at) {
+		return false
+	}
+	if slices.ContainsFunc(w.spoke[party{p.Self, l.cid, l.callID}], func(m *message) bool {
+		return m.Process == p.ID && moot(l.typ, m.Type) // it ended the call itself, and is told so
+	}) {
+		return true
+	}
+	return slices.ContainsFunc(w.ears[party{p.ID, l.cid, l.callID}], func(i int) bool {
 		return w.h.Heard[i].Seq > l.seq && moot(l.typ, w.h.Heard[i].Type)
 	})
 }
