@@ -324,7 +324,7 @@ func (s *set) drain(ctx context.Context, n int) (throughput, error) {
 		return throughput{}, err
 	}
 	if os.Getenv("BENCH_DEBUG") != "" && s.relay == "" {
-		for _, m := range []string{"batch_messages_sum", "batch_messages_count", "stage_seconds_sum", "stage_seconds_count", "conflicts_total", "redecided_total", "leader_reads_total", "postponed_total"} {
+		for _, m := range []string{"batch_messages_sum", "batch_messages_count", "stage_seconds_sum", "stage_seconds_count", "redecided_total", "leader_reads_total", "postponed_total"} {
 			for _, l := range []string{"verify", "load", "decide", "sign", "commit"} {
 				if !strings.HasPrefix(m, "stage") {
 					l = ""

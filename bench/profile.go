@@ -9,7 +9,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	_ "net/http/pprof" //nolint:gosec // serves on a port of the loopback address, for this run
+	_ "net/http/pprof" // serves on a port of the loopback address, for this run
 	"os"
 	"os/signal"
 	"path/filepath"

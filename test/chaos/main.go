@@ -110,5 +110,5 @@ func (o options) write(result *outcome) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(o.report, text, 0o644) //nolint:gosec // a document for everybody
+	return os.WriteFile(o.report, text, 0o644) // a document for everybody
 }

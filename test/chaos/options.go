@@ -65,7 +65,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("chaos: %q: want flags only", f.Arg(0))
 	}
 	if o.seed == 0 {
-		o.seed = rand.Uint64N(1<<32-1) + 1 //nolint:gosec // printed with the report
+		o.seed = rand.Uint64N(1<<32-1) + 1 // printed with the report
 	}
 	return o, o.check()
 }

@@ -23,7 +23,7 @@ func (a act) ends() time.Duration { return a.at + a.lasts }
 // with a rest between them. The same arguments give the same schedule. No fault
 // outlasts the run.
 func schedule(seed uint64, kinds []kind, duration, gap time.Duration) []act {
-	rng := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a schedule to repeat, no secret
+	rng := rand.New(rand.NewPCG(seed, 1)) // a schedule to repeat, no secret
 	var acts []act
 	var deck []kind
 	free := map[scope]time.Duration{} // when a scope may be hit again
