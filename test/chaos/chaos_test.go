@@ -23,7 +23,11 @@ func TestAMinuteOfFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a fleet for a minute and more")
 	}
-	o, err := parse([]string{"--seed", "20", "--dir", t.TempDir(), "--report", filepath.Join(t.TempDir(), "report.md")}, os.Stderr)
+	numbers, again := filepath.Join(t.TempDir(), "run.json"), filepath.Join(t.TempDir(), "again.md")
+	o, err := parse([]string{
+		"--seed", "20", "--dir", t.TempDir(),
+		"--json", numbers, "--report", filepath.Join(t.TempDir(), "report.md"),
+	}, os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +43,15 @@ func TestAMinuteOfFaults(t *testing.T) {
 	if !clean {
 		t.Error("want nothing lost, duplicated, disordered, split, stuck or leaked, and no problem")
 	}
-	if text, err := os.ReadFile(o.report); err != nil || !bytes.Contains(text, []byte("| worker killed |")) {
+	text, err := os.ReadFile(o.report)
+	if err != nil || !bytes.Contains(text, []byte("| worker killed |")) {
 		t.Errorf("want a report with a row for each fault, got error %v and\n%s", err, text)
+	}
+	if code := command(t.Context(), []string{"--from", numbers, "--report", again}, &out, os.Stderr); code != 0 {
+		t.Errorf("want the same report from the numbers alone, got exit code %d", code)
+	}
+	if second, err := os.ReadFile(again); err != nil || !bytes.Equal(second, text) {
+		t.Errorf("want the same report from the numbers alone, got error %v and\n%s", err, second)
 	}
 }
 

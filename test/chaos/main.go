@@ -38,6 +38,12 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			fmt.Fprintf(stdout, "%8s  %-20s for %s, pick %d\n", a.at.Round(100_000_000), a.kind.name, a.lasts.Round(1_000_000), a.pick)
 		}
 		return 0
+	case o.from != "":
+		if err := o.again(); err != nil {
+			fmt.Fprintln(stderr, err)
+			return 2
+		}
+		return 0
 	}
 	clean, err := chaos(ctx, o, cluster.Binaries{}, stdout)
 	if err != nil {
@@ -98,6 +104,20 @@ func (o options) write(result *outcome) error {
 	if o.report == "" {
 		return nil
 	}
+	return o.document(result)
+}
+
+// again writes the report of a run that was made before.
+func (o options) again() error {
+	result, err := loadOutcome(o.from)
+	if err != nil {
+		return err
+	}
+	return o.document(result)
+}
+
+// document writes the report of a run, and of those that stand beside it.
+func (o options) document(result *outcome) error {
 	all := runs{result}
 	for _, name := range o.with {
 		other, err := loadOutcome(name)

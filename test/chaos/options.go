@@ -22,6 +22,7 @@ type options struct {
 	report     string
 	json       string
 	with       []string
+	from       string
 	scenario   string
 	showFaults bool
 }
@@ -52,6 +53,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		o.with = append(o.with, name)
 		return nil
 	})
+	f.StringVar(&o.from, "from", "", "make no run: with --report, write the report from the numbers of an earlier one")
 	f.StringVar(&o.scenario, "scenario", "random", "which faults: "+scenarioNames())
 	f.BoolVar(&o.showFaults, "print-schedule", false, "print the schedule of the seed and exit")
 	f.Usage = func() {
@@ -83,6 +85,9 @@ func (o options) check() error {
 	}
 	if o.ring < 5*time.Second {
 		errs = append(errs, fmt.Errorf("chaos: --ring %s: want at least 5s", o.ring))
+	}
+	if o.from != "" && o.report == "" {
+		errs = append(errs, errors.New("chaos: --from without --report: say where the report goes"))
 	}
 	if _, ok := scenarios()[o.scenario]; !ok {
 		errs = append(errs, fmt.Errorf("chaos: --scenario %q: want one of %s", o.scenario, scenarioNames()))

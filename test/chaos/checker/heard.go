@@ -2,6 +2,7 @@ package checker
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/voicerouter/voicerouter/call"
@@ -13,6 +14,8 @@ import (
 type ear struct {
 	process, from, cid, callID string
 }
+
+func earOf(e *history.Heard) ear { return ear{e.Process, e.From, e.CID, e.CallID} }
 
 // knowledge is what they have heard.
 type knowledge struct {
@@ -37,14 +40,14 @@ func (w *world) handlers() {
 		}
 		if lane := (heardBy{who: p.ID, from: e.CID}); !p.App {
 			switch late := e.Seq != 0 && e.Seq < last[lane]; {
-			case late && stateless(e.Type) && w.faulty(e.Stored):
+			case late && (stateless(e.Type) || w.foreign(p, e, known)) && w.faulty(e.Stored):
 				w.report.Overtaken++
 			case late:
 				w.misheard(e, "handled out of the order of the stream", fmt.Sprintf("after sequence %d", last[lane]))
 			}
 			last[lane] = max(last[lane], e.Seq)
 		}
-		id := ear{e.Process, e.From, e.CID, e.CallID}
+		id := earOf(e)
 		if known[id] == nil {
 			known[id] = &knowledge{}
 		}
@@ -152,6 +155,14 @@ func (w *world) before(p *history.Process, e *history.Heard) bool {
 // heard. Lost live under a fault, it shows no gap and comes with the next sync.
 func stateless(t signal.Type) bool {
 	return t == signal.Error || t == signal.Summary || t == signal.Setup
+}
+
+// foreign reports whether e is the stop of a call in which another device of the same
+// identity is the caller: p was told nothing of it before, and has said nothing. It means
+// nothing to p, and lost live under a fault shows no gap.
+func (w *world) foreign(p *history.Process, e *history.Heard, known map[ear]*knowledge) bool {
+	return e.Type == signal.Stop && known[earOf(e)] == nil &&
+		!slices.ContainsFunc(w.spoke[party{p.Self, e.CID, e.CallID}], func(m *message) bool { return m.Process == p.ID })
 }
 
 // warm is from when on p is told everything. Before the first message of a run

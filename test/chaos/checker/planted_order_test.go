@@ -11,15 +11,17 @@ import (
 	"github.com/voicerouter/voicerouter/test/chaos/history"
 )
 
+// swap has a device hear the last two of n letters in the other order.
+func swap(d *device, n int) {
+	d.seen = n - 1
+	d.hear()
+	d.seen = n - 2
+	d.hear()
+	d.seen = n
+}
+
 func TestFindsDisorderedHandlers(t *testing.T) {
 	const saw = "a handler saw"
-	swap := func(d *device, n int) { // the last two of n letters in the other order
-		d.seen = n - 1
-		d.hear()
-		d.seen = n - 2
-		d.hear()
-		d.seen = n
-	}
 	plants := []plant{
 		{name: "a start after its stop", rule: saw, do: func(s *stage) {
 			s.desk.say(signal.Start, "c1", "a")
@@ -127,6 +129,33 @@ func TestLateErrors(t *testing.T) {
 		r := s.check(h)
 		if r.Clean() != faulty || (r.Overtaken == 1) != faulty {
 			t.Errorf("fault %t: %s, %d overtaken: %v", faulty, r, r.Overtaken, r.Findings)
+		}
+	}
+}
+
+// TestForeignStop: so is the stop of a call that another device of the same identity
+// had started. The one that started it must not hear it late.
+func TestForeignStop(t *testing.T) {
+	for _, c := range []struct{ faulty, caller bool }{{true, false}, {false, false}, {true, true}} {
+		s := newStage(t)
+		if c.faulty {
+			s.rec.Fault(history.Fault{Kind: "partition"})("healed")
+		}
+		s.phone.say(signal.Start, "c1", "a")
+		s.settle()
+		s.desk.say(signal.Stop, "c1", "a")
+		s.route(0, false) // both devices are told of the end,
+		s.desk.say(signal.Start, "c1", "b")
+		s.route(0, false) // and of the next call
+		late := s.pad
+		if c.caller {
+			late = s.phone
+		}
+		swap(late, len(s.inboxes[customer]))
+		s.rest()
+		tolerated := c.faulty && !c.caller
+		if r := s.check(s.history()); r.Clean() != tolerated || (r.Overtaken == 1) != tolerated {
+			t.Errorf("fault %t, caller %t: %s, %d overtaken: %v", c.faulty, c.caller, r, r.Overtaken, r.Findings)
 		}
 	}
 }

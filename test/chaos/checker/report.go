@@ -63,7 +63,8 @@ type Report struct {
 	// inboxes, Handled are calls of handlers.
 	Calls, Messages, Unknown, Transitions, Stored, Handled int
 	// Overtaken messages reached a process under a fault only when another had made
-	// them moot, and were dropped there; or, an error say, when others had been heard.
+	// them moot, and were dropped there; or, when others had been heard, an error
+	// or the stop of a call of another device: they mean the same at any time.
 	Overtaken int
 	// Live are conversations whose call goes on and whose timer is not yet due.
 	Live []string
