@@ -128,21 +128,30 @@ func (h header) check() error {
 }
 
 // Verify checks the signature with the key among keys that the header names. Its
-// errors wrap [ErrUnknownKey] or [ErrSignature].
+// errors wrap [ErrUnknownKey] or [ErrSignature]. The rule is that of RFC 8032 section
+// 5.1.7.
 func (e *Envelope) Verify(keys []PublicKey) error {
-	for i := range keys {
-		if keys[i].KID != e.KID {
-			continue
-		}
-		input := inputs.Get().(*[]byte)
-		defer inputs.Put(input)
-		*input = appendSigningInput((*input)[:0], e.protected, e.payload)
-		if !keys[i].verifies(*input, e.signature[:]) {
-			return fmt.Errorf("%w: with key %q", ErrSignature, e.KID)
-		}
-		return nil
+	key, err := e.key(keys)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("%w: %q", ErrUnknownKey, e.KID)
+	input := inputs.Get().(*[]byte)
+	defer inputs.Put(input)
+	*input = appendSigningInput((*input)[:0], e.protected, e.payload)
+	if !key.verifies(*input, e.signature[:]) {
+		return errSignature(e.KID)
+	}
+	return nil
+}
+
+// key returns the key among keys that the header names.
+func (e *Envelope) key(keys []PublicKey) (*PublicKey, error) {
+	for i := range keys {
+		if keys[i].KID == e.KID {
+			return &keys[i], nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %q", ErrUnknownKey, e.KID)
 }
 
 // inputs holds buffers for signing inputs, of a few KB each.

@@ -115,7 +115,7 @@ func TestJudgeBackoff(t *testing.T) {
 	j.source = naks
 	for delivery := 1; delivery <= 8; delivery++ {
 		j.event.Delivery, j.fault = delivery, errors.New("no directory")
-		if left := w.judgeable([]*job{j}); len(left) != 0 {
+		if left := w.judgeable(grouped([]*job{j})); len(left) != 0 {
 			t.Fatal("judged without a directory")
 		}
 	}
@@ -188,8 +188,7 @@ func TestStopFlood(t *testing.T) {
 		j.event.At = now // so that the bucket does not fill meanwhile
 	}
 	verifier{opts: w.opts, metrics: w.metrics, limiter: newLimiter(Limits{Messages: answered / 2, Starts: 1}), log: w.log}.verify(t.Context(), jobs)
-	groups, _ := groupJobs(jobs)
-	w.settle(t.Context(), groups, 1)
+	w.settle(t.Context(), grouped(jobs), 1)
 	for _, j := range jobs {
 		if v := j.decision.Verdict; v != call.Stranger {
 			t.Fatalf("verdict %v, want every stop judged", v)

@@ -1,38 +1,5 @@
 package router
 
-import (
-	"cmp"
-	"hash/fnv"
-	"slices"
-)
-
-// sorted returns the jobs in the order of the inbound stream. Redelivered
-// messages arrive out of it. Timeouts and forced ends, which are in no inbound
-// stream, come last: an answer that was stored before them wins.
-func sorted(jobs []*job) []*job {
-	slices.SortStableFunc(jobs, func(a, b *job) int { return cmp.Compare(a.event.Seq-1, b.event.Seq-1) })
-	return jobs
-}
-
-// divide deals a batch out to n lanes. A call always goes to the same one.
-func divide(batch []*job, n int) [][]*job {
-	if n == 1 {
-		return [][]*job{batch}
-	}
-	lanes := make([][]*job, n)
-	for _, j := range batch {
-		i := laneOf(j.key, n)
-		lanes[i] = append(lanes[i], j)
-	}
-	return lanes
-}
-
-func laneOf(key string, n int) int {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(key))
-	return int(h.Sum32() % uint32(n))
-}
-
 // split cuts groups into batches that the server accepts, whole groups each: the
 // number and the bytes of messages are bounded. It goes by an upper estimate, as
 // nothing is encoded yet.

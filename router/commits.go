@@ -9,10 +9,9 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
-// commits stores the batches of all lanes of a worker. An atomic batch costs the
-// server much besides its messages - in a file an fsync, during which its stream
-// does nothing else - so that what several lanes want to store goes into one while
-// another is under way. Nothing waits for company: what finds no batch under way
+// commits stores what was decided. An atomic batch costs the server much besides its
+// messages - in a file an fsync, during which its stream does nothing else - so that
+// what is decided while one is under way goes into the next one together. Nothing waits for company: what finds no batch under way
 // goes at once, with all that waits at that moment.
 type commits struct {
 	js jetstream.JetStream
@@ -31,7 +30,7 @@ const (
 	worthOpen   = maxBatchMessages / 3
 )
 
-// commitment is what one lane wants to store, all of it or nothing.
+// commitment is the decisions on some calls, to be stored together or not at all.
 type commitment struct {
 	batch []*nats.Msg
 	bytes int
@@ -54,7 +53,7 @@ func (c *commits) store(ctx context.Context, batch []*nats.Msg) (last uint64, er
 }
 
 // send stores what waits, if another batch may be opened. What is left, or comes
-// meanwhile, is sent by a goroutine that ends with the last of it: the lanes whose
+// meanwhile, is sent by a goroutine that ends with the last of it: those whose
 // it is wait for it.
 func (c *commits) send(ctx context.Context) {
 	part := c.take()

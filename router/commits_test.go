@@ -12,7 +12,7 @@ import (
 	"github.com/voicerouter/voicerouter/subjects"
 )
 
-// TestCommitsTogether: what several lanes want to store while a batch is under way
+// TestCommitsTogether: what is decided while a batch is under way
 // is stored as one, each learns its own sequence, and one that the server refuses
 // takes nobody with it.
 func TestCommitsTogether(t *testing.T) {
@@ -32,9 +32,9 @@ func TestCommitsTogether(t *testing.T) {
 	}
 	store := func(batches ...[]*nats.Msg) []outcome {
 		out := make([]outcome, len(batches))
-		var lanes sync.WaitGroup
+		var parts sync.WaitGroup
 		for i, batch := range batches {
-			lanes.Go(func() { out[i].last, out[i].err = c.store(t.Context(), batch) })
+			parts.Go(func() { out[i].last, out[i].err = c.store(t.Context(), batch) })
 			waitFor(t, func() bool {
 				c.mu.Lock()
 				defer c.mu.Unlock()
@@ -45,7 +45,7 @@ func TestCommitsTogether(t *testing.T) {
 		c.open = 0
 		c.mu.Unlock()
 		c.send(t.Context())
-		lanes.Wait()
+		parts.Wait()
 		c.mu.Lock()
 		c.open = openBatches
 		c.mu.Unlock()
@@ -59,7 +59,7 @@ func TestCommitsTogether(t *testing.T) {
 	)
 	for i, want := range []uint64{2, 3, 6} {
 		if got[i].err != nil || got[i].last != want {
-			t.Errorf("lane %d: last sequence %d, %v, want %d", i, got[i].last, got[i].err, want)
+			t.Errorf("part %d: last sequence %d, %v, want %d", i, got[i].last, got[i].err, want)
 		}
 	}
 	info, err := b.js.Stream(t.Context(), subjects.StreamOut)
@@ -73,17 +73,17 @@ func TestCommitsTogether(t *testing.T) {
 		[]*nats.Msg{message("c", "6")},
 	)
 	if got[0].err != nil || got[2].err != nil {
-		t.Errorf("lanes beside a lost race: %v, %v", got[0].err, got[2].err)
+		t.Errorf("parts beside a lost race: %v, %v", got[0].err, got[2].err)
 	}
 	if got[1].err == nil || classify(got[1].err) != conflict {
 		t.Errorf("lost race: %v, want a conflict", got[1].err)
 	}
 }
 
-// TestFaultOfOneLane: a batch of several lanes that the server refuses for what is in
-// one of them is stored lane by lane. Were an unexplained refusal told to all, a lane
+// TestFaultOfOnePart: a batch of several parts that the server refuses for what is in
+// one of them is stored part by part. Were an unexplained refusal told to all, a part
 // with one message in it that was delivered often would take itself for refused alone.
-func TestFaultOfOneLane(t *testing.T) {
+func TestFaultOfOnePart(t *testing.T) {
 	for _, test := range []struct {
 		want          failure
 		header, value string
@@ -98,10 +98,10 @@ func TestFaultOfOneLane(t *testing.T) {
 			guilty.batch[0].Header.Set(test.header, test.value)
 			c.storeTogether(t.Context(), []*commitment{innocent, guilty})
 			if guilty.err == nil || classify(guilty.err) != test.want {
-				t.Fatalf("the lane at fault: %v, want %v", guilty.err, test.want)
+				t.Fatalf("the part at fault: %v, want %v", guilty.err, test.want)
 			}
 			if innocent.err != nil || innocent.last != 1 {
-				t.Errorf("the lane beside it: sequence %d, %v, want 1", innocent.last, innocent.err)
+				t.Errorf("the part beside it: sequence %d, %v, want 1", innocent.last, innocent.err)
 			}
 		})
 	}
@@ -143,7 +143,7 @@ func TestTake(t *testing.T) {
 	}
 }
 
-// commitmentOf returns what a lane wants to store: n messages of a key, of so many bytes each.
+// commitmentOf returns a part: n messages of a key, of so many bytes each.
 func commitmentOf(key string, n, bytes int) *commitment {
 	batch := make([]*nats.Msg, n)
 	for i := range batch {

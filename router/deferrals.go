@@ -9,8 +9,8 @@ import (
 
 // deferrals counts the messages that this worker has sent back to be delivered
 // again shortly. Each of them occupies a place among the consumer's pending
-// acknowledgements, so a sender may have few and the worker a bounded number. The
-// lanes of a worker share it.
+// acknowledgements, so a sender may have few and the worker a bounded number. It is
+// safe for concurrent use.
 type deferrals struct {
 	now func() time.Time
 

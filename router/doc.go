@@ -6,9 +6,10 @@
 //	intake.go    fetch: the shared pull consumers (pull.go), one queue of jobs
 //	verify.go    decode and verify, in parallel: bytes -> event
 //	worker.go    the column: fetch, verify, load, decide, commit, ack
+//	queue.go     where an event waits until its call is free
 //	recover.go   what follows when a commit fails: lost races, poison, outages
 //	ledger.go    load and commit: records, compare-and-swap
-//	commits.go   the atomic batch, shared by what the lanes have decided meanwhile
+//	commits.go   the atomic batch, shared by all that is decided while another is under way
 //	outbound.go  what a decision says becomes signed messages of the batch
 //
 // The law: for one inbound message, the new call record (compare-and-swap),

@@ -10,7 +10,7 @@ import (
 )
 
 // health is what a worker knows of its own success: whether its commits get
-// through. The lanes share it. While they do not, the worker fetches ever more
+// through. Everything that commits shares it. While they do not, the worker fetches ever more
 // slowly; if that goes on it is not ready any more.
 type health struct {
 	now func() time.Time

@@ -49,8 +49,8 @@ type job struct {
 	waits bool
 }
 
-// group is all jobs of one batch that concern the same record, in the order of
-// the stream. A job without a record is a group of its own.
+// group is jobs that concern the same record and are decided one behind the other, in the
+// order of the stream. A job without a record is a group of its own.
 type group struct {
 	key  string
 	jobs []*job
@@ -73,30 +73,6 @@ type group struct {
 	nextAt int
 	// fault is set if the group cannot be decided now.
 	fault error
-}
-
-// groupJobs groups jobs by record. What exceeds maxJobsPerCall for one record
-// comes back as rest, to be settled in a later batch.
-func groupJobs(jobs []*job) (groups []*group, rest []*job) {
-	byKey := make(map[string]*group, len(jobs))
-	for _, j := range jobs {
-		if j.key == "" {
-			groups = append(groups, &group{jobs: []*job{j}})
-			continue
-		}
-		g := byKey[j.key]
-		if g == nil {
-			g = &group{key: j.key}
-			byKey[j.key] = g
-			groups = append(groups, g)
-		}
-		if len(g.jobs) >= maxJobsPerCall {
-			rest = append(rest, j)
-			continue
-		}
-		g.jobs = append(g.jobs, j)
-	}
-	return groups, rest
 }
 
 // setMetadata takes over what decisions need to know of a delivery.

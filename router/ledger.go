@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
@@ -15,7 +15,8 @@ import (
 	"github.com/voicerouter/voicerouter/subjects"
 )
 
-// ledger reads and writes call records. It belongs to one goroutine.
+// ledger reads and writes call records. It is safe for concurrent use, as long as the
+// groups are of different calls.
 //
 // Its cache holds what this worker read or wrote last. A cached record may be
 // behind: the compare-and-swap of a commit finds that out, or, where a decision
@@ -24,7 +25,7 @@ type ledger struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	commits *commits
-	cache   *simplelru.LRU[string, record]
+	cache   *lru.Cache[string, record]
 	metrics *metrics
 	// refuse, if set, is asked before each commit; for tests.
 	refuse func([]*group) error
@@ -42,7 +43,7 @@ type record struct {
 const maxMultiGet = 512
 
 func newLedger(nc *nats.Conn, js jetstream.JetStream, c *commits, size int, m *metrics) (*ledger, error) {
-	cache, err := simplelru.NewLRU[string, record](size, nil)
+	cache, err := lru.New[string, record](size)
 	if err != nil {
 		return nil, fmt.Errorf("router: cache of %d records: %w", size, err)
 	}

@@ -41,10 +41,6 @@ type Options struct {
 	// Batch is how many messages are verified and committed together at most;
 	// default 900.
 	Batch int
-	// Lanes is among how many goroutines the calls are divided that decide and sign;
-	// what they store they store together, in at most two batches at a time. The
-	// server allows 50 in a stream, for the whole fleet. Default 4.
-	Lanes int
 	// Cache is the number of call records kept in memory; default 8192.
 	Cache int
 	// Priority of this worker among those that share the consumer, 1 (first) to
@@ -81,9 +77,6 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Batch <= 0 {
 		o.Batch = 900
-	}
-	if o.Lanes <= 0 {
-		o.Lanes = 4
 	}
 	if o.Cache <= 0 {
 		o.Cache = 8192

@@ -8,7 +8,7 @@ import (
 )
 
 // rejectLimiter caps how much refused mail of one identity is kept: a flood of
-// rubbish is counted, not stored. The lanes of a worker share it.
+// rubbish is counted, not stored.
 type rejectLimiter struct {
 	now func() time.Time
 

@@ -25,7 +25,7 @@ type Router struct {
 	metrics *metrics
 	tracer  *tracer
 	jobs    chan *job
-	// The lanes share these.
+	// All of the way of a message shares these.
 	rejects   *rejectLimiter
 	deferrals *deferrals
 	ackFloor  atomic.Uint64
@@ -138,13 +138,9 @@ func (r *Router) checkProxies(ctx context.Context) error {
 func (r *Router) run(ctx context.Context) error {
 	work, kill := context.WithCancel(context.WithoutCancel(ctx))
 	defer kill()
-	var lanes []*worker
-	for range r.opts.Lanes {
-		w, err := r.worker()
-		if err != nil {
-			return err
-		}
-		lanes = append(lanes, w)
+	w, err := r.worker()
+	if err != nil {
+		return err
 	}
 	services, err := r.serve(work)
 	if err != nil {
@@ -158,7 +154,7 @@ func (r *Router) run(ctx context.Context) error {
 	helpers.Go(func() { r.watchConsumers(ctx) })
 	helpers.Go(func() { r.mendTimers(ctx) })
 	quit := make(chan struct{})
-	commits.Go(func() { run(work, r.jobs, quit, r.verifier(), lanes) })
+	commits.Go(func() { run(work, r.jobs, quit, r.verifier(), w) })
 
 	<-ctx.Done()
 	r.stopping.Store(true)
@@ -190,12 +186,11 @@ func (r *Router) verifier() verifier {
 }
 
 func (r *Router) worker() (*worker, error) {
-	ledger, err := newLedger(r.opts.Conn, r.js, r.commits, max(1, r.opts.Cache/r.opts.Lanes), r.metrics)
+	ledger, err := newLedger(r.opts.Conn, r.js, r.commits, r.opts.Cache, r.metrics)
 	if err != nil {
 		return nil, err
 	}
 	return &worker{
-		in:        make(chan []*job, 1),
 		opts:      &r.opts,
 		log:       r.log,
 		metrics:   r.metrics,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,21 +36,69 @@ type verifier struct {
 	log     logger
 }
 
-// verify fills in job after job, in parallel.
+// verify fills in the jobs, in parallel.
 func (v verifier) verify(ctx context.Context, jobs []*job) {
 	start := time.Now()
-	parallel(len(jobs), 2*runtime.GOMAXPROCS(0), func(i int) {
-		if jobs[i].event.Kind == call.Message {
-			v.judge(ctx, jobs[i])
+	parts := slices.Collect(slices.Chunk(jobs, share(len(jobs))))
+	parallel(len(parts), runtime.GOMAXPROCS(0), func(i int) {
+		v.part(ctx, parts[i])
+		for _, j := range parts[i] {
+			v.tracer.begin(ctx, j, start)
 		}
-		v.tracer.begin(ctx, jobs[i], start)
 	})
 }
 
-// guarded is one, with a panic for a refusal: nobody is told, the message is kept.
-func (v verifier) guarded(ctx context.Context, j *job) error {
+// share is how many of n messages are verified together: every processor has a part,
+// and none has so much to do at once that another waits for it.
+func share(n int) int {
+	const most = 64
+	processors := runtime.GOMAXPROCS(0)
+	return max(1, min(most, (n+processors-1)/processors))
+}
+
+// part reads messages, verifies their signatures together, and judges them.
+func (v verifier) part(ctx context.Context, jobs []*job) {
+	readings := make([]reading, 0, len(jobs))
+	for _, j := range jobs {
+		if j.event.Kind != call.Message {
+			continue
+		}
+		r := reading{job: j}
+		if err := v.guarded(j, func() error { return v.read(ctx, &r) }); err != nil {
+			j.judged(err)
+			continue
+		}
+		readings = append(readings, r)
+	}
+	signatures := v.signatures(readings)
+	for i := range readings {
+		r := &readings[i]
+		r.job.judged(v.guarded(r.job, func() error { return v.judge(ctx, r, signatures(i)) }))
+	}
+}
+
+// signatures verifies the signatures of all and returns what was found of each, by its
+// index. In a network without signatures the broker's permissions are all that says who
+// the sender is.
+func (v verifier) signatures(readings []reading) func(i int) error {
+	if v.opts.Unsigned {
+		return func(int) error { return nil }
+	}
+	checks := make([]identity.Check, len(readings))
+	for i := range readings {
+		checks[i] = identity.Check{Envelope: &readings[i].envelope, Keys: readings[i].sender.Keys}
+	}
+	if guard(func() error { identity.VerifyAll(checks); return nil }) != nil {
+		// One of them breaks it; alone, it is found out.
+		return func(i int) error { return checks[i].Envelope.Verify(checks[i].Keys) }
+	}
+	return func(i int) error { return checks[i].Err }
+}
+
+// guarded is do, with a panic for a refusal: nobody is told, the message is kept.
+func (v verifier) guarded(j *job, do func() error) error {
 	var err error
-	if broke := guard(func() error { err = v.one(ctx, j); return nil }); broke != nil {
+	if broke := guard(func() error { err = do(); return nil }); broke != nil {
 		v.log.Error("message cannot be read and is put aside under rejected.internal", "type", j.subjectType, "seq", j.event.Seq, "error", broke)
 		j.sender, j.signer = identity.ID{}, identity.Router
 		return refused(signal.CodeInternal, "the router could not process this message; the fault is not yours")
@@ -57,9 +106,9 @@ func (v verifier) guarded(ctx context.Context, j *job) error {
 	return err
 }
 
-// judge notes what is wrong with a message, if anything is.
-func (v verifier) judge(ctx context.Context, j *job) {
-	err := v.guarded(ctx, j)
+// judged notes what is wrong with a message, if anything is: err is a
+// [signal.Refusal], or else the message cannot be judged now.
+func (j *job) judged(err error) {
 	if refusal, ok := errors.AsType[*signal.Refusal](err); ok {
 		j.refusal, j.key = refusal, ""
 		if j.stops() && !j.sender.IsZero() {
@@ -70,61 +119,82 @@ func (v verifier) judge(ctx context.Context, j *job) {
 	}
 }
 
-// one reads one message: envelope, sender, signature, claims, time, destination.
-// It returns a *[signal.Refusal], or another error if the message cannot be
-// judged now.
-func (v verifier) one(ctx context.Context, j *job) error {
-	self, err := identity.ParseID(j.subjectSelf)
-	if err != nil {
+// reading is what is known of a message before its signature is.
+type reading struct {
+	job      *job
+	self     identity.ID
+	sender   identity.Record
+	typ      signal.Type
+	typed    bool // whether the last token of the subject is a type
+	limit    pass
+	envelope identity.Envelope
+}
+
+// read reads a message as far as its envelope: who sends, may he send so much, is it a
+// JWS. It returns a *[signal.Refusal], or another error if the message cannot be judged now.
+func (v verifier) read(ctx context.Context, r *reading) (err error) {
+	j := r.job
+	if r.self, err = identity.ParseID(j.subjectSelf); err != nil {
 		j.subjectSelf = nobody.String()
 		return refused(signal.CodeUnknownIdentity, "the subject names no identity")
 	}
 	j.signer = identity.Router
-	typ, ok := signal.ParseType(j.subjectType)
-
-	sender, err := v.look(ctx, self)
-	if err != nil {
+	r.typ, r.typed = signal.ParseType(j.subjectType)
+	if r.sender, err = v.look(ctx, r.self); err != nil {
 		return err
 	}
-	limit := within
+	r.limit = within
 	if j.event.Delivery == 1 {
-		limit = v.limiter.take(self, sender.Role, typ, j.event.At)
+		r.limit = v.limiter.take(r.self, r.sender.Role, r.typ, j.event.At)
 	}
-	if limit == silent || limit == over {
+	if r.limit == silent || r.limit == over {
 		v.metrics.rateLimited.Inc()
 	}
-	if limit == silent {
+	if r.limit == silent {
 		return errRateLimited
 	}
-	j.quiet = limit == quiet
-	payload, sender, err := v.open(ctx, j.raw, self, sender)
-	if err != nil {
+	j.quiet = r.limit == quiet
+	parse := identity.ParseEnvelope
+	if v.opts.Unsigned {
+		parse = identity.ParseUnverified
+	}
+	if r.envelope, err = parse(j.raw); err != nil {
+		return envelopeRefusal(err)
+	}
+	return nil
+}
+
+// judge judges a message that was read: signature, claims, time, destination. Its
+// errors are those of read.
+func (v verifier) judge(ctx context.Context, r *reading, signature error) error {
+	j := r.job
+	if err := v.authenticate(ctx, r, signature); err != nil {
 		return err
 	}
-	j.sender = self
-	m, err := signal.Decode(payload)
+	j.sender = r.self
+	m, err := signal.Decode(r.envelope.Payload)
 	if err == nil {
 		v.answerTo(j, m)
 	} else {
-		v.address(j, payload)
+		v.address(j, r.envelope.Payload)
 	}
 	switch {
-	case limit == over:
+	case r.limit == over:
 		return errRateLimited
-	case !ok:
+	case !r.typed:
 		return refused(signal.CodeUnknownType, "the last token of the subject is no message type")
 	case err != nil:
 		return err
-	case m.Type != typ:
+	case m.Type != r.typ:
 		return refused(signal.CodeTypeMismatch, "claim typ differs from the type in the subject")
-	case m.Issuer != self:
+	case m.Issuer != r.self:
 		return refused(signal.CodeWrongIssuer, "claim iss differs from the identity in the subject")
 	}
 	if err := m.InTime(j.event.At, v.opts.MaxMessageAge); err != nil {
 		return err
 	}
 	j.event.Msg = m
-	return v.route(ctx, j, sender.Role)
+	return v.route(ctx, j, r.sender.Role)
 }
 
 var errRateLimited = refused(signal.CodeRateLimited, "too many messages or starts: slow down; stop and busy are never limited")
@@ -146,45 +216,26 @@ func (v verifier) look(ctx context.Context, self identity.ID) (identity.Record, 
 	}
 }
 
-// open returns the payload of an envelope whose signature is the sender's. In a
-// network without signatures the broker's permissions are all that says who the
-// sender is.
-func (v verifier) open(ctx context.Context, raw []byte, self identity.ID, sender identity.Record) ([]byte, identity.Record, error) {
-	if v.opts.Unsigned {
-		envelope, err := identity.ParseUnverified(raw)
-		if err != nil {
-			return nil, sender, envelopeRefusal(err)
+// authenticate judges a signature by what was found with the keys of the sender's
+// record, which is read anew if it lacks the key that the envelope names.
+func (v verifier) authenticate(ctx context.Context, r *reading, signature error) error {
+	if d, ok := v.opts.Directory.(rechecker); ok && errors.Is(signature, identity.ErrUnknownKey) {
+		var err error
+		if r.sender, err = d.Recheck(ctx, r.self); err != nil {
+			return err
 		}
-		return envelope.Payload, sender, nil
-	}
-	envelope, err := identity.ParseEnvelope(raw)
-	if err != nil {
-		return nil, sender, envelopeRefusal(err)
-	}
-	sender, err = v.authenticate(ctx, self, sender, &envelope)
-	return envelope.Payload, sender, err
-}
-
-// authenticate verifies the signature with the keys of the record, read anew if
-// it lacks the key that the envelope names.
-func (v verifier) authenticate(ctx context.Context, self identity.ID, record identity.Record, envelope *identity.Envelope) (identity.Record, error) {
-	err := envelope.Verify(record.Keys)
-	if r, ok := v.opts.Directory.(rechecker); ok && errors.Is(err, identity.ErrUnknownKey) {
-		if record, err = r.Recheck(ctx, self); err != nil {
-			return record, err
+		if r.sender.Revoked {
+			return refused(signal.CodeRevoked, "the identity is revoked")
 		}
-		if record.Revoked {
-			return record, refused(signal.CodeRevoked, "the identity is revoked")
-		}
-		err = envelope.Verify(record.Keys)
+		signature = r.envelope.Verify(r.sender.Keys)
 	}
 	switch {
-	case errors.Is(err, identity.ErrUnknownKey):
-		return record, refused(signal.CodeUnknownKey, "the sender has no key with the kid of the header")
-	case err != nil:
-		return record, refused(signal.CodeBadSignature, "the signature does not verify")
+	case errors.Is(signature, identity.ErrUnknownKey):
+		return refused(signal.CodeUnknownKey, "the sender has no key with the kid of the header")
+	case signature != nil:
+		return refused(signal.CodeBadSignature, "the signature does not verify")
 	default:
-		return record, nil
+		return nil
 	}
 }
 

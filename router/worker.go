@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"sync"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -13,11 +13,9 @@ import (
 	"github.com/voicerouter/voicerouter/call"
 )
 
-// worker is one lane: it carries verified messages to their ack. It is one
-// goroutine and the only one of this process to touch its calls, so that a call
-// is never in two open batches and nothing here needs a lock.
+// worker carries verified messages to their ack, many calls at a time. Of one call
+// it settles one group at a time (queue); what is shared between calls has a lock of its own.
 type worker struct {
-	in        chan []*job
 	opts      *Options
 	log       logger
 	metrics   *metrics
@@ -42,43 +40,66 @@ type worker struct {
 const maxAttempts = 8
 
 // run is the way of every message: fetch -> verify -> load -> decide -> commit ->
-// ack. Fetching and verifying is one stage; behind it stand the lanes, among
-// which calls are divided by their key, so that one lane signs while another
-// waits for its commit. It returns when quit is closed and everything that is in
-// the queue is settled.
-func run(ctx context.Context, in <-chan *job, quit <-chan struct{}, v verifier, lanes []*worker) {
-	var wg sync.WaitGroup
-	for _, w := range lanes {
-		wg.Go(func() { w.run(ctx) })
-	}
-	for batch := range fetch(in, quit, v.opts.Batch) {
-		start := time.Now()
-		v.metrics.fetched(batch, start)
-		reading, cancel := context.WithTimeout(ctx, readTimeout)
-		v.verify(reading, batch)
-		cancel()
-		v.metrics.observe(stageVerify, start)
-		for i, jobs := range divide(batch, len(lanes)) {
-			if len(jobs) > 0 {
-				lanes[i].in <- jobs
+// ack. It returns when quit is closed and everything that is in the queue is settled.
+//
+// A message waits for others of its call, and for nothing else: while one batch is
+// being committed the next calls are decided and signed, and go with the next batch, all
+// that are ready by then (commits).
+func run(ctx context.Context, in <-chan *job, quit <-chan struct{}, v verifier, w *worker) {
+	verified := make(chan []*job)
+	go func() {
+		defer close(verified)
+		for batch := range fetch(in, quit, w.opts.Batch) {
+			v.work(ctx, batch)
+			verified <- batch
+		}
+	}()
+	part := max(1, w.opts.Batch/parts)
+	settled := make(chan []*group)
+	open := 0 // messages that are being settled
+	for q := newQueue(); verified != nil || q.waiting+open > 0; {
+		more := verified
+		if q.waiting >= w.opts.Batch {
+			more = nil // enough wait
+		}
+		select {
+		case batch, ok := <-more:
+			if !ok {
+				verified = nil
+			}
+			q.add(batch)
+		case groups := <-settled:
+			open -= countJobs(groups)
+			q.release(keysOf(groups))
+		}
+		for open < w.opts.Batch {
+			groups := q.take(part)
+			if len(groups) == 0 {
+				break
+			}
+			open += countJobs(groups)
+			for _, part := range w.apart(groups) {
+				go func() {
+					w.settle(ctx, w.judgeable(part), 1)
+					settled <- part
+				}()
 			}
 		}
 	}
-	for _, w := range lanes {
-		close(w.in)
-	}
-	wg.Wait()
 }
 
-// run settles what comes into this lane.
-func (w *worker) run(ctx context.Context) {
-	for batch := range w.in {
-		for len(batch) > 0 {
-			var groups []*group
-			groups, batch = groupJobs(w.judgeable(batch))
-			w.settle(ctx, groups, 1)
-		}
-	}
+// parts is into how many parts the messages are divided that are being settled, if
+// there are many: while one is stored, others are decided and signed.
+const parts = 8
+
+// work verifies a batch.
+func (v verifier) work(ctx context.Context, batch []*job) {
+	start := time.Now()
+	v.metrics.fetched(batch, start)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	v.verify(ctx, batch)
+	v.metrics.observe(stageVerify, start)
 }
 
 // fetch yields batches: whatever is there, at most limit, without waiting for
@@ -113,17 +134,37 @@ func takeReady(batch []*job, in <-chan *job, limit int) []*job {
 	return batch
 }
 
-// judgeable sorts a batch into stream order and sends back what could not be
-// judged, because the directory could not be read.
-func (w *worker) judgeable(jobs []*job) []*job {
-	keep := jobs[:0]
-	for _, j := range sorted(jobs) {
-		if j.fault == nil {
-			keep = append(keep, j)
-			continue
+// apart divides groups into those whose record is at hand and those that have to wait for
+// the server: it reads nothing while it commits a batch.
+func (w *worker) apart(groups []*group) [][]*group {
+	var known, unknown []*group
+	for _, g := range groups {
+		if g.key == "" || w.ledger.cache.Contains(g.key) {
+			known = append(known, g)
+		} else {
+			unknown = append(unknown, g)
 		}
-		w.trouble("message cannot be judged now", j.fault)
-		w.again(j, deferDelay(j.event.Delivery))
+	}
+	return slices.DeleteFunc([][]*group{known, unknown}, func(part []*group) bool { return len(part) == 0 })
+}
+
+// judgeable sends back what could not be judged, because the directory could not be
+// read, and returns groups of all else.
+func (w *worker) judgeable(groups []*group) []*group {
+	keep := make([]*group, 0, len(groups))
+	for _, g := range groups {
+		sound := &group{key: g.key, jobs: make([]*job, 0, len(g.jobs))}
+		for _, j := range g.jobs {
+			if j.fault == nil {
+				sound.jobs = append(sound.jobs, j)
+				continue
+			}
+			w.trouble("message cannot be judged now", j.fault)
+			w.again(j, deferDelay(j.event.Delivery))
+		}
+		if len(sound.jobs) > 0 {
+			keep = append(keep, sound)
+		}
 	}
 	return keep
 }
@@ -222,7 +263,7 @@ func (w *worker) commit(ctx context.Context, batch []*group) error {
 
 // How long the worker waits for answers: for what it commits and reads on the way
 // there, and for all else. Both end in a second delivery, not in a loss. A batch
-// that a dying leader took with it holds up its lane for as long.
+// that a dying leader took with it holds up its calls for as long.
 const (
 	readTimeout   = 5 * time.Second
 	commitTimeout = 3 * time.Second

@@ -119,11 +119,18 @@ func (b *bench) fetch(r *Router, n int) []*job {
 func (w *worker) groups(t testing.TB, jobs []*job) []*group {
 	t.Helper()
 	verifier{opts: w.opts, metrics: w.metrics, tracer: w.tracer, limiter: newLimiter(Limits{Messages: -1, Starts: -1}), log: w.log}.verify(t.Context(), jobs)
-	groups, rest := groupJobs(w.judgeable(jobs))
-	if len(rest) != 0 {
-		t.Fatalf("%d jobs left over", len(rest))
+	groups := w.judgeable(grouped(jobs))
+	if n := countJobs(groups); n != len(jobs) {
+		t.Fatalf("%d of %d jobs are left over", len(jobs)-n, len(jobs))
 	}
 	return groups
+}
+
+// grouped groups jobs as the way of a message does.
+func grouped(jobs []*job) []*group {
+	q := newQueue()
+	q.add(jobs)
+	return q.take(len(jobs))
 }
 
 // work carries n messages from fetch to ack.
