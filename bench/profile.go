@@ -35,7 +35,8 @@ func profiled(url, keys, httpAddr string) error {
 		return err
 	}
 	go func() { _ = http.Serve(listener, nil) }()
-	nc, err := natsgo.Connect(url, natsgo.UserInfo(broker.UserRouter, password), natsgo.CustomInboxPrefix(subjects.InboxPrefix(broker.UserRouter)))
+	nc, err := natsgo.Connect(url, natsgo.UserInfo(broker.UserRouter, password),
+		natsgo.CustomInboxPrefix(subjects.InboxPrefix(broker.UserRouter)), natsgo.SyncQueueLen(router.SyncQueueLen))
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ type part struct {
 var parts = map[string][]part{
 	"worker": {
 		{"collecting garbage", []string{"runtime.gcBgMarkWorker", "runtime.gcAssistAlloc", "runtime.bgsweep", "runtime.bgscavenge"}},
-		{"verifying signatures", []string{"identity.Envelope.Verify", "identity.VerifyBatch", "identity.(*Envelope).Verify"}},
+		{"verifying signatures", []string{"identity.VerifyAll", "identity.(*Envelope).Verify"}},
 		{"signing", []string{"primitives/ed25519.Sign", "identity.PrivateKey.sign"}},
 		{"decoding envelope and claims", []string{"identity.Parse", "signal.Decode", "router.verifier"}},
 		{"deciding", []string{"router.(*worker).decide"}},

@@ -17,7 +17,7 @@ import (
 // else means its default.
 type Options struct {
 	// Conn is a connection to the account that holds the streams. The router
-	// does not close it.
+	// does not close it. Open it with nats.SyncQueueLen([SyncQueueLen]).
 	Conn *nats.Conn
 	// Proxies are the identities on whose behalf the router acts, with the keys
 	// that sign for them.
@@ -59,6 +59,11 @@ type Options struct {
 	// on it.
 	Now func() time.Time
 }
+
+// SyncQueueLen is how many messages a subscription that is read one by one has to have
+// room for. Each read of records makes one; with the 65536 of nats.go a quarter of what a
+// worker allocates is room for messages that never come.
+const SyncQueueLen = 2 * timersPage
 
 // Limits of a batch. The server accepts 1000 messages in an atomic batch.
 const (

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -213,10 +214,13 @@ func (o outbound) say(j *job, index int, s call.Say) pending {
 
 // seal encodes and signs a message in the name of from.
 func (o outbound) seal(from identity.ID, m signal.Message) ([]byte, error) {
-	payload, err := m.Encode()
+	buffer := payloads.Get().(*[]byte)
+	defer payloads.Put(buffer)
+	payload, err := m.AppendEncode((*buffer)[:0])
 	if err != nil {
 		return nil, err
 	}
+	*buffer = payload
 	if o.opts.Unsigned {
 		return identity.Unsigned(payload), nil
 	}
@@ -226,6 +230,9 @@ func (o outbound) seal(from identity.ID, m signal.Message) ([]byte, error) {
 	}
 	return key.Sign(payload), nil
 }
+
+// payloads holds buffers for messages that are about to be signed.
+var payloads = sync.Pool{New: func() any { return new([]byte) }}
 
 // rejection returns the message that keeps what was refused, unless enough of
 // this sender is kept already.

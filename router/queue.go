@@ -14,13 +14,11 @@ type queue struct {
 	waiting int              // events in all lines
 }
 
-// line is the events of one call that wait.
+// line is the events of one call that wait. It is in free, or else events of the call are
+// being settled: a call is never in two open batches of a worker.
 type line struct {
 	key  string
 	jobs []*job
-	// busy is set while events of the call are being settled: it is never in two
-	// open batches of a worker.
-	busy bool
 }
 
 func newQueue() *queue { return &queue{calls: make(map[string]*line)} }
@@ -37,21 +35,18 @@ func (q *queue) add(jobs []*job) {
 		if l == nil {
 			l = &line{key: j.key}
 			q.calls[j.key] = l
-		}
-		l.jobs = append(l.jobs, j)
-		if len(l.jobs) == 1 && !l.busy {
 			q.free = append(q.free, l)
 		}
+		l.jobs = append(l.jobs, j)
 	}
 }
 
-// take returns about limit events of calls that are free, in groups, and marks the
-// calls as busy. It returns nothing if no call is free.
+// take returns about limit events of calls that are free, in groups. Until they are
+// released their calls are not free. It returns nothing if no call is.
 func (q *queue) take(limit int) (groups []*group) {
 	for n := 0; n < limit && len(q.free) > 0; {
 		l := q.free[0]
 		q.free = q.free[1:]
-		l.busy = true
 		some := min(len(l.jobs), maxJobsPerCall)
 		g := &group{key: l.key, jobs: inOrder(l.jobs)[:some:some]}
 		l.jobs = slices.Clone(l.jobs[some:])
@@ -70,7 +65,6 @@ func (q *queue) release(keys []string) {
 		case len(l.jobs) == 0:
 			delete(q.calls, key)
 		default:
-			l.busy = false
 			q.free = append(q.free, l)
 		}
 	}

@@ -211,7 +211,7 @@ func (r *Router) worker() (*worker, error) {
 // takes them any more.
 func (r *Router) intakes(dead <-chan struct{}) []intake {
 	in := func(stream, consumer string, ask pullRequest, accept func(message) *job) intake {
-		ask.Expires, ask.Batch = pullExpiry.Nanoseconds(), 2*r.opts.Batch
+		ask.Expires, ask.Batch = pullExpiry.Nanoseconds(), r.opts.Batch
 		return intake{
 			stream: stream, consumer: consumer, log: r.log, metrics: r.metrics,
 			pull: func() *pull {

@@ -54,13 +54,13 @@ func run(ctx context.Context, in <-chan *job, quit <-chan struct{}, v verifier, 
 			verified <- batch
 		}
 	}()
-	part := max(1, w.opts.Batch/parts)
+	size := max(1, w.opts.Batch/parts)
 	settled := make(chan []*group)
 	open := 0 // messages that are being settled
 	for q := newQueue(); verified != nil || q.waiting+open > 0; {
 		more := verified
 		if q.waiting >= w.opts.Batch {
-			more = nil // enough wait
+			more = nil // enough of them wait
 		}
 		select {
 		case batch, ok := <-more:
@@ -72,8 +72,8 @@ func run(ctx context.Context, in <-chan *job, quit <-chan struct{}, v verifier, 
 			open -= countJobs(groups)
 			q.release(keysOf(groups))
 		}
-		for open < w.opts.Batch {
-			groups := q.take(part)
+		for open < 2*w.opts.Batch {
+			groups := q.take(size)
 			if len(groups) == 0 {
 				break
 			}

@@ -78,6 +78,11 @@ func (c *claims) message() (Message, error) {
 // Encode returns the claims as JSON, times in RFC 3339 UTC. Its error is a
 // *[Refusal] that names the first claim at fault.
 func (m Message) Encode() ([]byte, error) {
+	return m.AppendEncode(make([]byte, 0, len(m.PeerInfo)+len(m.PeerInfo)/8+len(m.Data)+encodedRoom))
+}
+
+// AppendEncode is Encode, appended to b, which may have been used before.
+func (m Message) AppendEncode(b []byte) ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
@@ -86,7 +91,7 @@ func (m Message) Encode() ([]byte, error) {
 		Iat: stamp{m.IssuedAt}, Exp: stamp{m.ExpiresAt},
 		CID: m.CID, CallID: m.CallID, PeerInfo: m.PeerInfo, Data: m.Data, Party: m.Party, Reason: string(m.Reason),
 	}
-	b, err := c.appendJSON(make([]byte, 0, len(m.PeerInfo)+len(m.PeerInfo)/8+len(m.Data)+encodedRoom))
+	b, err := c.appendJSON(b)
 	if err != nil {
 		return nil, refuse(CodeBadClaims, "%s", fault(err))
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/voicerouter/voicerouter/identity"
 	"github.com/voicerouter/voicerouter/internal/doctor"
 	"github.com/voicerouter/voicerouter/internal/monitor"
+	"github.com/voicerouter/voicerouter/router"
 )
 
 // natsOptions returns how the environment says to connect. Files are read again
@@ -26,7 +27,7 @@ import (
 // for its life (see rotate).
 func (c *config) natsOptions() ([]nats.Option, error) {
 	n := c.NATS
-	var opts []nats.Option
+	opts := []nats.Option{nats.SyncQueueLen(router.SyncQueueLen)}
 	switch {
 	case n.Creds != "":
 		opts = append(opts, nats.UserCredentials(n.Creds))
