@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -252,6 +251,28 @@ func (f *feeder) wait(ctx context.Context, open int) error {
 
 func (f *feeder) close() { _ = f.sub.Unsubscribe() }
 
+// rest waits until the servers have done what a million messages leave them to do: they
+// write files and collect garbage for seconds. It gives up after half a minute.
+func (s *set) rest(ctx context.Context) error {
+	const within, least = 500 * time.Millisecond, 25 * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(within)
+	defer tick.Stop()
+	for last := time.Duration(0); ; {
+		now, err := cpu(s.servers...)
+		if err != nil || last > 0 && now-last < least {
+			return err
+		}
+		last = now
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
 // sample is the state of a drain at one moment.
 type sample struct {
 	at              time.Time
@@ -322,20 +343,6 @@ func (s *set) drain(ctx context.Context, n int) (throughput, error) {
 	after, err := s.mallocs()
 	if err != nil {
 		return throughput{}, err
-	}
-	if os.Getenv("BENCH_DEBUG") != "" && s.relay == "" {
-		for _, m := range []string{"batch_messages_sum", "batch_messages_count", "stage_seconds_sum", "stage_seconds_count", "redecided_total", "leader_reads_total", "postponed_total"} {
-			for _, l := range []string{"verify", "load", "decide", "sign", "commit"} {
-				if !strings.HasPrefix(m, "stage") {
-					l = ""
-				}
-				v, _ := s.workers[0].metric("voicerouter_"+m, l)
-				fmt.Fprintf(os.Stderr, "%s %s %.3f\n", m, l, v)
-				if l == "" {
-					break
-				}
-			}
-		}
 	}
 	return throughput{
 		PerSecond: done / to.at.Sub(from.at).Seconds(),

@@ -28,10 +28,14 @@ const (
 // streams creates the streams of the relays.
 func (o *opaque) streams(ctx context.Context, s *stage, v variant) error {
 	storage, replicas := v.jetstream(), v.replicas
+	retention := jetstream.LimitsPolicy
+	if v.relay == "batches" {
+		retention = jetstream.WorkQueuePolicy // it pays, to show what the router has to
+	}
 	for _, cfg := range []jetstream.StreamConfig{
-		{Name: relayIn, Subjects: []string{"relay.in.*"}, Storage: storage, Replicas: replicas, MaxMsgs: -1},
+		{Name: relayIn, Subjects: []string{"relay.in.*"}, Retention: retention, Storage: storage, Replicas: replicas, MaxMsgs: -1},
 		{
-			Name: relayOut, Subjects: []string{"relay.out.*"}, Storage: storage, Replicas: replicas, MaxMsgs: -1,
+			Name: relayOut, Subjects: []string{"relay.out.*", "relay.record.*"}, AllowAtomicPublish: true, Storage: storage, Replicas: replicas, MaxMsgs: -1,
 			RePublish: &jetstream.RePublish{Source: "relay.out.*", Destination: "live.relay.{{wildcard(1)}}"},
 		},
 	} {

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/voicerouter/voicerouter/internal/broker"
 )
@@ -42,10 +43,12 @@ func relay(kind, url, httpAddr string) error {
 		return relayRaw(ctx, url)
 	case "plain":
 		return relayPlain(ctx, url)
+	case "batches":
+		return relayBatches(ctx, url)
 	case "watermill":
 		return relayWatermill(ctx, url)
 	default:
-		return fmt.Errorf("relay %q: want raw, plain or watermill", kind)
+		return fmt.Errorf("relay %q: want raw, plain, batches or watermill", kind)
 	}
 }
 
@@ -220,6 +223,97 @@ func relayPlain(ctx context.Context, url string) error {
 	case err := <-failed:
 		return err
 	}
+}
+
+// Of an atomic batch, which has at most 1000 messages, a message that came in takes two.
+const (
+	batchGroup = 450
+	batchOpen  = 2
+	recordSize = 700 // of a call record in the middle of a call
+)
+
+// relayBatches stores what the router stores, in the way in which it has to, and does
+// nothing else: for each message a record and the message itself, in atomic batches, then
+// an acknowledgement of its own. It looks at nothing, signs nothing and writes no timer.
+func relayBatches(ctx context.Context, url string) error {
+	nc, err := natsgo.Connect(url, natsgo.UserInfo(broker.UserAdmin, password))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	if _, err := js.CreateOrUpdateConsumer(ctx, relayIn, jetstream.ConsumerConfig{
+		Durable: relayDurable, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 20000,
+	}); err != nil {
+		return err
+	}
+	in, arrived := natsgo.NewInbox(), make(chan *natsgo.Msg, 2*rawPull)
+	if _, err := nc.ChanSubscribe(in, arrived); err != nil {
+		return err
+	}
+	pull := func(n int) error {
+		return nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+relayIn+"."+relayDurable, in, fmt.Appendf(nil, `{"batch":%d}`, n))
+	}
+	if err := pull(rawPull); err != nil {
+		return err
+	}
+	record := bytes.Repeat([]byte{'r'}, recordSize)
+	open, failed, pulled := make(chan struct{}, batchOpen), make(chan error, batchOpen), 0
+	for {
+		var group []*natsgo.Msg
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case m := <-arrived:
+			if m.Reply == "" {
+				continue // the server says something of a request
+			}
+			group = append(group, m)
+		}
+		open <- struct{}{}
+		for more := true; more && len(group) < batchGroup; {
+			select {
+			case m := <-arrived:
+				group = append(group, m)
+			default:
+				more = false
+			}
+		}
+		if pulled += len(group); pulled >= rawPull/2 {
+			if err := pull(pulled); err != nil {
+				return err
+			}
+			pulled = 0
+		}
+		go func() {
+			if err := storeGroup(ctx, nc, js, group, record); err != nil {
+				failed <- err
+			}
+			<-open
+		}()
+	}
+}
+
+func storeGroup(ctx context.Context, nc *natsgo.Conn, js jetstream.JetStream, group []*natsgo.Msg, record []byte) error {
+	batch := make([]*natsgo.Msg, 0, 2*len(group))
+	for _, m := range group {
+		to := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
+		batch = append(batch, &natsgo.Msg{Subject: "relay.record." + string(m.Data[:10]), Data: record}, &natsgo.Msg{Subject: "relay.out." + to, Data: m.Data})
+	}
+	if _, err := jetstreamext.PublishMsgBatch(ctx, js, batch, jetstreamext.BatchFlowControl{}); err != nil {
+		return err
+	}
+	for _, m := range group {
+		if err := nc.Publish(m.Reply, []byte("+ACK")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // watermillParallel is how many messages Watermill handles at once. Fewer leave it

@@ -26,12 +26,14 @@ func variants() []variant {
 	raw := variant{name: "raw", storage: storageF, replicas: 1, relay: "raw", size: 2048, messages: 80000}
 	plain := raw
 	plain.name, plain.relay, plain.messages = "plain", "plain", 40000
+	batches := plain
+	batches.name, batches.relay = "batches", "batches"
 	rawMemory := raw
 	rawMemory.name, rawMemory.storage = "raw memory", storageM
 	rawThree := raw
 	rawThree.name, rawThree.replicas, rawThree.messages = "raw R3", 3, 64000
 	mill := variant{name: "watermill", storage: storageF, replicas: 1, relay: "watermill", size: 2048, messages: 16000}
-	return []variant{raw, plain, file, memory, off, mill, three, rawMemory, rawThree}
+	return []variant{raw, plain, batches, file, memory, off, mill, three, rawMemory, rawThree}
 }
 
 // How long the idle and the loaded part of a round take at most, and how many

@@ -41,7 +41,7 @@ type Options struct {
 	// Batch is how many messages are verified and committed together at most;
 	// default 900.
 	Batch int
-	// Cache is the number of call records kept in memory; default 8192.
+	// Cache is the number of call records kept in memory; default 4096.
 	Cache int
 	// Priority of this worker among those that share the consumer, 1 (first) to
 	// 9; default: one that no other worker has. Workers of different priority do
@@ -84,7 +84,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Batch = 900
 	}
 	if o.Cache <= 0 {
-		o.Cache = 8192
+		o.Cache = 4096
 	}
 	o.choose = o.Priority < 1 || o.Priority > lastPriority
 	if o.Logger == nil {

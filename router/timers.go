@@ -29,13 +29,18 @@ const (
 	mendRest  = 100
 )
 
-// mendTimers writes overdue timers anew: once at the start, whenever the store has
+// mendTimers writes overdue timers anew: soon after the start, whenever the store has
 // refused writes, and every now and then. A timer that came due while the disk
 // quota refused its message stays dead in the server, and its call would ring for
 // ever. No worker need have noticed: with a full store nobody can send anything
 // that a worker could fail to commit.
 func (r *Router) mendTimers(ctx context.Context) {
 	failing := newHealth(time.Now)
+	// Not all workers of a fleet that is started at once, and not while they are
+	// behind with what waited for them.
+	if !pause(ctx, overdueAfter+rand.N(overdueAfter)) {
+		return
+	}
 	for {
 		look := pace{began: time.Now()}
 		n, err := r.mendOverdue(ctx, &look)
@@ -87,7 +92,7 @@ func (r *Router) onStarved() {
 }
 
 // pace keeps a look at very many timers from crowding out the calls: after every
-// stretch of it the reader rests nine times as long.
+// stretch of it the reader rests nineteen times as long.
 type pace struct {
 	began  time.Time
 	rested time.Duration
@@ -96,7 +101,7 @@ type pace struct {
 
 const (
 	paceStretch = timersPage
-	paceRest    = 9
+	paceRest    = 19
 	// longestRest keeps within the time that the server's answer is waited for.
 	longestRest = 2 * time.Second
 )

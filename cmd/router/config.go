@@ -50,7 +50,7 @@ type config struct {
 	StreamMaxAge    time.Duration `split_words:"true" desc:"How long VOICE_OUT keeps messages, more than twice ROUTER_MAX_CALL_DURATION. Unset: 12h when provisioned, whatever is long enough when verified"`
 	Replicas        int           `desc:"Replicas of streams and buckets, 1 to 5. Unset: 1 when provisioned, any when verified"`
 	BatchSize       int           `split_words:"true" default:"900" desc:"Messages that are verified and committed together at most, 1 to 1000"`
-	CacheSize       int           `split_words:"true" default:"8192" desc:"Call records kept in memory, 1 to 1000000"`
+	CacheSize       int           `split_words:"true" default:"4096" desc:"Call records kept in memory, 1 to 1000000"`
 	Limits          struct {
 		Messages    int `default:"50" desc:"Messages per second of a user, per worker, in bursts of twice as many; stop and busy are not counted. -1: no limit"`
 		Starts      int `default:"60" desc:"Starts of calls per minute of a user, per worker, in bursts of half as many. -1: no limit"`

@@ -21,7 +21,7 @@ func TestConfigDefaults(t *testing.T) {
 	}
 	want := config{
 		Signatures: "required", HTTPAddr: ":9090", LogLevel: slog.LevelInfo, LogFormat: "json", RingTimeout: time.Minute, MaxCallDuration: 4 * time.Hour,
-		MaxMessageAge: 5 * time.Minute, BatchSize: 900, CacheSize: 8192, ShutdownTimeout: 25 * time.Second, RotateEvery: 10 * time.Second,
+		MaxMessageAge: 5 * time.Minute, BatchSize: 900, CacheSize: 4096, ShutdownTimeout: 25 * time.Second, RotateEvery: 10 * time.Second,
 	}
 	want.NATS.URL = "nats://127.0.0.1:4222"
 	want.Limits.Messages, want.Limits.Starts, want.Limits.AppMessages = 50, 60, 2000
