@@ -50,7 +50,10 @@ func (h *health) failed(err error) time.Duration {
 	if h.failures == 0 || now.Sub(h.last) > stalledFor {
 		h.failures, h.since = 0, now
 	}
-	h.failures++
+	// All parts of a batch fail with it: that is one failure.
+	if h.failures == 0 || now.Sub(h.last) >= firstBackoff/2 {
+		h.failures++
+	}
 	h.last, h.err = now, err
 	d := min(firstBackoff<<min(h.failures-1, 10), lastBackoff)
 	d = d/2 + rand.N(d/2)

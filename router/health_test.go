@@ -58,6 +58,27 @@ func TestHealth(t *testing.T) {
 	})
 }
 
+// TestOneFailure: a batch that fails is one failure, in however many parts it was
+// decided; what fails later is another.
+func TestOneFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHealth(time.Now)
+		for range 20 {
+			if wait := h.failed(context.DeadlineExceeded); wait > firstBackoff {
+				t.Fatalf("a part of the first batch that fails waits for %v", wait)
+			}
+		}
+		if h.manner().humble {
+			t.Error("one batch that failed makes a worker ask for little")
+		}
+		time.Sleep(firstBackoff) // virtual time
+		h.failed(context.DeadlineExceeded)
+		if !h.manner().humble {
+			t.Error("a second batch that failed does not")
+		}
+	})
+}
+
 // TestCutOff: a server that answers is not left, whatever the answer.
 func TestCutOff(t *testing.T) {
 	for _, test := range []struct {
