@@ -96,7 +96,8 @@ func (c *commits) take() (part []*commitment) {
 }
 
 // storeTogether stores several as one batch. If the server refuses it for what may be
-// in one of them, each is stored by itself, so that one's fault is not the others'.
+// in one of them, they are stored in halves, until the one at fault is alone: its fault is
+// not the others'.
 func (c *commits) storeTogether(ctx context.Context, part []*commitment) {
 	var batch []*nats.Msg
 	for _, m := range part {
@@ -106,9 +107,9 @@ func (c *commits) storeTogether(ctx context.Context, part []*commitment) {
 	c.stored(err)
 	if err != nil && len(part) > 1 {
 		if f := classify(err); f == conflict || f == poison || f == unexplained {
-			for _, m := range part {
-				c.storeTogether(ctx, []*commitment{m})
-			}
+			half := len(part) / 2
+			c.storeTogether(ctx, part[:half])
+			c.storeTogether(ctx, part[half:])
 			return
 		}
 	}

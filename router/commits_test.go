@@ -81,7 +81,7 @@ func TestCommitsTogether(t *testing.T) {
 }
 
 // TestFaultOfOnePart: a batch of several parts that the server refuses for what is in
-// one of them is stored part by part. Were an unexplained refusal told to all, a part
+// one of them is stored in halves. Were an unexplained refusal told to all, a part
 // with one message in it that was delivered often would take itself for refused alone.
 func TestFaultOfOnePart(t *testing.T) {
 	for _, test := range []struct {

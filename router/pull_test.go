@@ -70,10 +70,13 @@ func TestPullGoesOn(t *testing.T) {
 func TestPullHolds(t *testing.T) {
 	b := newBench(t)
 	_, r := b.worker()
-	h := newHealth(time.Now)
+	then := time.Now()
+	h := newHealth(func() time.Time { return then })
 	for range 10 {
+		then = then.Add(firstBackoff)
 		h.failed(errors.New("no space"))
 	}
+	h.now = func() time.Time { return time.Now().Add(10 * firstBackoff) }
 	got := make(chan message, 1)
 	p := b.puller(r, got)
 	p.manner = h.manner

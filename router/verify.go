@@ -39,16 +39,29 @@ type verifier struct {
 // verify fills in the jobs, in parallel.
 func (v verifier) verify(ctx context.Context, jobs []*job) {
 	start := time.Now()
-	parts := slices.Collect(slices.Chunk(jobs, share(len(jobs))))
-	parallel(len(parts), runtime.GOMAXPROCS(0), func(i int) {
+	readings := make([]reading, len(jobs))
+	parallel(len(jobs), lookups, func(i int) {
+		r := &readings[i]
+		r.job = jobs[i]
+		if r.done = v.begun(ctx, r); r.done {
+			v.tracer.begin(ctx, r.job, start)
+		}
+	})
+	readings = slices.DeleteFunc(readings, func(r reading) bool { return r.done })
+	parts := slices.Collect(slices.Chunk(readings, share(len(readings))))
+	parallel(len(parts), lookups, func(i int) {
 		v.part(ctx, parts[i])
-		for _, j := range parts[i] {
-			v.tracer.begin(ctx, j, start)
+		for k := range parts[i] {
+			v.tracer.begin(ctx, parts[i][k].job, start)
 		}
 	})
 }
 
-// share is how many of n messages are verified together: every processor has a part,
+// lookups is how many messages are looked at side by side: a sender who is not in the
+// directory's cache is read from the server.
+const lookups = 16
+
+// share is how many of n signatures are verified together: every processor has a part,
 // and none has so much to do at once that another waits for it.
 func share(n int) int {
 	const most = 64
@@ -56,20 +69,18 @@ func share(n int) int {
 	return max(1, min(most, (n+processors-1)/processors))
 }
 
-// part reads messages, verifies their signatures together, and judges them.
-func (v verifier) part(ctx context.Context, jobs []*job) {
-	readings := make([]reading, 0, len(jobs))
-	for _, j := range jobs {
-		if j.event.Kind != call.Message {
-			continue
-		}
-		r := reading{job: j}
-		if err := v.guarded(j, func() error { return v.read(ctx, &r) }); err != nil {
-			j.judged(err)
-			continue
-		}
-		readings = append(readings, r)
+// begun reads a message and reports whether it is judged by that, or is none.
+func (v verifier) begun(ctx context.Context, r *reading) (done bool) {
+	if r.job.event.Kind != call.Message {
+		return true
 	}
+	err := v.guarded(r.job, func() error { return v.read(ctx, r) })
+	r.job.judged(err)
+	return err != nil
+}
+
+// part verifies the signatures of messages together, and judges them.
+func (v verifier) part(ctx context.Context, readings []reading) {
 	signatures := v.signatures(readings)
 	for i := range readings {
 		r := &readings[i]
@@ -122,6 +133,7 @@ func (j *job) judged(err error) {
 // reading is what is known of a message before its signature is.
 type reading struct {
 	job      *job
+	done     bool // it is judged
 	self     identity.ID
 	sender   identity.Record
 	typ      signal.Type
