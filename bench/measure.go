@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -303,6 +304,10 @@ func (s *set) mallocs() (total float64, err error) {
 	return total, nil
 }
 
+// errUnseen says that the server has not answered while a backlog was drained: three
+// servers that a relay keeps busy may leave the question for how much is left until nothing is.
+var errUnseen = errors.New("backlog was drained unseen")
+
 // drain measures how a backlog of n messages shrinks, between the moment when a
 // tenth of it is gone and that when a twentieth is left: the start of a worker
 // does not count.
@@ -338,7 +343,7 @@ func (s *set) drain(ctx context.Context, n int) (throughput, error) {
 	}
 	done := float64(from.remaining - to.remaining)
 	if done <= 0 {
-		return throughput{}, fmt.Errorf("backlog of %d messages is too small to measure", n)
+		return throughput{}, errors.Join(fmt.Errorf("%w: %d messages", errUnseen, n), s.drained(ctx))
 	}
 	after, err := s.mallocs()
 	if err != nil {

@@ -303,7 +303,9 @@ func storeGroup(ctx context.Context, nc *natsgo.Conn, js jetstream.JetStream, gr
 	batch := make([]*natsgo.Msg, 0, 2*len(group))
 	for _, m := range group {
 		to := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
-		batch = append(batch, &natsgo.Msg{Subject: "relay.record." + string(m.Data[:10]), Data: record}, &natsgo.Msg{Subject: "relay.out." + to, Data: m.Data})
+		batch = append(batch,
+			&natsgo.Msg{Subject: "relay.record." + string(m.Data[:10]), Data: record, Header: natsgo.Header{}},
+			&natsgo.Msg{Subject: "relay.out." + to, Data: m.Data, Header: natsgo.Header{}})
 	}
 	if _, err := jetstreamext.PublishMsgBatch(ctx, js, batch, jetstreamext.BatchFlowControl{}); err != nil {
 		return err

@@ -105,11 +105,13 @@ func (f findings) ratios(a, b string) (values []float64) {
 }
 
 func (f findings) ratioText(a, b string) string {
-	s := spreadOf(f.ratios(a, b))
-	return fmt.Sprintf("%.2f (%.2f to %.2f)", s.median, s.least, s.most)
+	return spreadOf(f.ratios(a, b)).text("%.2f")
 }
 
 func (s spread) text(format string) string {
+	if s == (spread{}) {
+		return "-"
+	}
 	return fmt.Sprintf(format+" ("+format+" to "+format+")", s.median, s.least, s.most)
 }
 

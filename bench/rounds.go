@@ -83,18 +83,22 @@ func (b bench) round(ctx context.Context, v variant) (result, error) {
 		return r, err
 	}
 	t, err := s.drain(ctx, n)
-	if err != nil {
+	unseen := errors.Is(err, errUnseen)
+	switch {
+	case err == nil:
+		r.Throughput = &t
+	case !unseen:
 		return r, err
 	}
-	r.Throughput = &t
 	if r.Idle, err = s.idle(ctx); err != nil {
 		return r, fmt.Errorf("idle: %w", err)
 	}
-	r.LoadedRate = t.PerSecond / 2
 	// A machine with other work may not keep up with half of what it did a moment
 	// ago; then this round has no figure.
-	if r.Loaded, _, err = s.loaded(ctx, r.LoadedRate); err != nil && !errors.Is(err, errUnfinished) {
-		return r, fmt.Errorf("loaded: %w", err)
+	if r.LoadedRate = t.PerSecond / 2; !unseen {
+		if r.Loaded, _, err = s.loaded(ctx, r.LoadedRate); err != nil && !errors.Is(err, errUnfinished) {
+			return r, fmt.Errorf("loaded: %w", err)
+		}
 	}
 	if r.WorkerMemory, err = memory("VmHWM", s.workers...); err != nil {
 		return r, err

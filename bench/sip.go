@@ -81,8 +81,9 @@ func (b bench) sipProxy(ctx context.Context) error {
 func climb(try func(rate float64) (ok bool, setUp *latency, err error)) (best float64, setUp *latency, err error) {
 	for rate := firstRate; ; rate *= rateStep {
 		ok, l, err := try(rate)
-		if err == nil && !ok {
+		if ok = ok && prompt(l); err == nil && !ok {
 			ok, l, err = try(rate) // once may have been bad luck
+			ok = ok && prompt(l)
 		}
 		if err != nil {
 			return best, setUp, err
@@ -93,6 +94,12 @@ func climb(try func(rate float64) (ok bool, setUp *latency, err error)) (best fl
 		best, setUp = rate, l
 	}
 }
+
+// prompt reports whether calls were set up in time: one that has to wait for longer is
+// behind a queue that grows.
+func prompt(l *latency) bool { return l != nil && l.P99 <= promptMS }
+
+const promptMS = 500
 
 // routerCalls makes calls of start, ringing, accept and stop at a rate.
 func (b bench) routerCalls(ctx context.Context, rate float64) (bool, *latency, error) {
