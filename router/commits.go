@@ -2,11 +2,15 @@ package router
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"github.com/voicerouter/voicerouter/subjects"
 )
 
 // commits stores what was decided. An atomic batch costs the server much besides its
@@ -96,8 +100,8 @@ func (c *commits) take() (part []*commitment) {
 }
 
 // storeTogether stores several as one batch. If the server refuses it for what may be
-// in one of them, they are stored in halves, until the one at fault is alone: its fault is
-// not the others'.
+// in one of them, the others are stored without it: after a lost race without those that
+// lost it, as far as that can be seen, else in halves, until the one at fault is alone.
 func (c *commits) storeTogether(ctx context.Context, part []*commitment) {
 	var batch []*nats.Msg
 	for _, m := range part {
@@ -105,13 +109,8 @@ func (c *commits) storeTogether(ctx context.Context, part []*commitment) {
 	}
 	ack, err := jetstreamext.PublishMsgBatch(ctx, c.js, batch, jetstreamext.BatchFlowControl{})
 	c.stored(err)
-	if err != nil && len(part) > 1 {
-		if f := classify(err); f == conflict || f == poison || f == unexplained {
-			half := len(part) / 2
-			c.storeTogether(ctx, part[:half])
-			c.storeTogether(ctx, part[half:])
-			return
-		}
+	if err != nil && len(part) > 1 && c.without(ctx, part, err) {
+		return
 	}
 	var last uint64
 	if err == nil {
@@ -124,6 +123,68 @@ func (c *commits) storeTogether(ctx context.Context, part []*commitment) {
 		m.last, m.err = last, err
 		close(m.done)
 	}
+}
+
+// without stores several that were refused together without the one at fault; false
+// means that it is the fault of none.
+func (c *commits) without(ctx context.Context, part []*commitment, err error) bool {
+	switch classify(err) {
+	case conflict:
+		if rest := c.winners(ctx, part, err); len(rest) < len(part) {
+			if len(rest) > 0 {
+				c.storeTogether(ctx, rest)
+			}
+			return true
+		}
+	case poison, unexplained:
+	case transient, starved:
+		return false
+	}
+	half := len(part) / 2
+	c.storeTogether(ctx, part[:half])
+	c.storeTogether(ctx, part[half:])
+	return true
+}
+
+// winners tells those whose records another worker has moved that they have lost, and
+// returns the others. The records are read from the nearest replica: if that is behind, some
+// losers are not seen, but who is seen has lost.
+func (c *commits) winners(ctx context.Context, part []*commitment, lost error) (rest []*commitment) {
+	var names []string
+	for _, m := range part {
+		for _, msg := range m.batch {
+			if subject, _, ok := condition(msg); ok {
+				names = append(names, subject)
+			}
+		}
+	}
+	now := make(map[string]uint64, len(names))
+	for some := range slices.Chunk(names, maxMultiGet) {
+		if err := lastMessages(ctx, c.js, subjects.StreamOut, some, func(m *jetstream.RawStreamMsg) { now[m.Subject] = m.Sequence }); err != nil {
+			return part // then in halves
+		}
+	}
+	for _, m := range part {
+		if slices.ContainsFunc(m.batch, func(msg *nats.Msg) bool {
+			subject, seq, ok := condition(msg)
+			return ok && now[subject] > seq
+		}) {
+			m.err = lost
+			close(m.done)
+		} else {
+			rest = append(rest, m)
+		}
+	}
+	return rest
+}
+
+// condition returns the subject and its last sequence on which a message depends.
+func condition(msg *nats.Msg) (subject string, seq uint64, ok bool) {
+	seq, err := strconv.ParseUint(msg.Header.Get(jetstream.ExpectedLastSubjSeqHeader), 10, 64)
+	if subject = msg.Header.Get(jetstream.ExpectedLastSubjSeqSubjHeader); subject == "" {
+		subject = msg.Subject
+	}
+	return subject, seq, err == nil
 }
 
 // size is what a batch takes on the wire, headers aside.

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -77,6 +78,41 @@ func TestCommitsTogether(t *testing.T) {
 	}
 	if got[1].err == nil || classify(got[1].err) != conflict {
 		t.Errorf("lost race: %v, want a conflict", got[1].err)
+	}
+}
+
+// TestLosersAreSeen: however many have lost, what is left is stored with one more batch.
+func TestLosersAreSeen(t *testing.T) {
+	b := newBench(t)
+	var batches []error
+	c := &commits{js: b.js, stored: func(err error) { batches = append(batches, err) }}
+	moved := commitmentOf("moved", 1, 2)
+	c.storeTogether(t.Context(), []*commitment{moved})
+	var part []*commitment
+	for i := range 9 {
+		key, expect := fmt.Sprint("k", i), "0"
+		if i%3 == 1 {
+			key = "moved" // by another worker: this one knows of no record
+		}
+		m := commitmentOf(key, 1, 2)
+		m.batch[0].Header.Set(jetstream.ExpectedLastSubjSeqHeader, expect)
+		if i == 5 { // depends on another's record
+			m.batch[0].Subject = subjects.Check(key)
+			m.batch[0].Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, subjects.State("moved"))
+		}
+		part = append(part, m)
+	}
+	batches = nil
+	c.storeTogether(t.Context(), part)
+	if len(batches) != 2 || batches[0] == nil || batches[1] != nil {
+		t.Errorf("batches %v, want one that is refused and one that is stored", batches)
+	}
+	for i, m := range part {
+		<-m.done
+		lost := i%3 == 1 || i == 5
+		if lost != (m.err != nil) || lost && classify(m.err) != conflict {
+			t.Errorf("part %d: %v, want it lost: %v", i, m.err, lost)
+		}
 	}
 }
 
