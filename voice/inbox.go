@@ -86,12 +86,21 @@ func (b *inbox) loop(ctx context.Context, live <-chan *nats.Msg) {
 		case msg := <-live:
 			b.live(ctx, msg)
 		case p := <-b.pages:
+			b.before(ctx, live)
 			b.page(ctx, p)
 		case <-b.c.wake:
 			b.fallBehind()
 		case <-b.hold.C:
 			b.giveUp(ctx)
 		}
+	}
+}
+
+// before takes the live messages that are there already: what an answer of the sync
+// service contains as well came first, and knows its trace.
+func (b *inbox) before(ctx context.Context, live <-chan *nats.Msg) {
+	for range len(live) {
+		b.live(ctx, <-live)
 	}
 }
 
@@ -206,7 +215,7 @@ func (b *inbox) chill(p page) {
 // that this process has begun already. What came live meanwhile counts, so that a
 // stop among it silences its start.
 func (b *inbox) thaw(ctx context.Context, upto uint64) {
-	list := append(b.cold, b.held...)
+	list := append(b.held, b.cold...) // the sort is stable: of two copies the live one counts
 	b.cold, b.held, b.warm = nil, nil, true
 	var admitted []Message
 	for _, r := range sorted(list) {

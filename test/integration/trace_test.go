@@ -94,6 +94,12 @@ func TestOneTraceForACall(t *testing.T) {
 		}
 		return cu.Send(ctx, signal.Message{Type: signal.Accept, Recipient: m.Issuer, CID: m.CID, CallID: m.CallID, PeerInfo: "answer"})
 	})
+	// What an endpoint is told by its first sync knows no trace: both have to listen.
+	op.must(op.Start(proxy, "c1", "k0", "offer", nil))
+	cu.hears(signal.Start, "k0")
+	cu.must(cu.Stop(proxy, "c1", "k0"))
+	op.hears(signal.Stop, "k0")
+
 	op.must(op.Start(proxy, "c1", "k1", "offer", nil))
 	cu.hears(signal.Start, "k1")
 	op.hears(signal.Accept, "k1")
