@@ -40,7 +40,7 @@ func (w *world) handlers() {
 		}
 		if lane := (heardBy{who: p.ID, from: e.CID}); !p.App {
 			switch late := e.Seq != 0 && e.Seq < last[lane]; {
-			case late && (stateless(e.Type) || w.foreign(p, e, known)) && w.faulty(e.Stored):
+			case late && (stateless(e.Type) || w.foreign(p, e, known) || w.ended(p, e)) && w.faulty(e.Stored):
 				w.report.Overtaken++
 			case late:
 				w.misheard(e, "handled out of the order of the stream", fmt.Sprintf("after sequence %d", last[lane]))
@@ -163,6 +163,14 @@ func stateless(t signal.Type) bool {
 func (w *world) foreign(p *history.Process, e *history.Heard, known map[ear]*knowledge) bool {
 	return e.Type == signal.Stop && known[earOf(e)] == nil &&
 		!slices.ContainsFunc(w.spoke[party{p.Self, e.CID, e.CallID}], func(m *message) bool { return m.Process == p.ID })
+}
+
+// ended reports whether p has itself ended the call of e before it heard e, which means
+// nothing then: it need not have heard it at all.
+func (w *world) ended(p *history.Process, e *history.Heard) bool {
+	return slices.ContainsFunc(w.spoke[party{p.Self, e.CID, e.CallID}], func(m *message) bool {
+		return m.Process == p.ID && moot(e.Type, m.Type) && m.At.Before(e.At)
+	})
 }
 
 // warm is from when on p is told everything. Before the first message of a run

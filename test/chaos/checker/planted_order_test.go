@@ -160,6 +160,38 @@ func TestForeignStop(t *testing.T) {
 	}
 }
 
+// TestBehindOnesOwnStop: so is what belongs to a call that the device has hung up
+// itself. One that did not must not hear it late.
+func TestBehindOnesOwnStop(t *testing.T) {
+	for _, c := range []struct{ faulty, own bool }{{true, true}, {false, true}, {true, false}} {
+		s := newStage(t)
+		if c.faulty {
+			s.rec.Fault(history.Fault{Kind: "partition"})("healed")
+		}
+		s.answer()
+		s.phone.say(signal.Update, "c1", "a")
+		s.route(0, false) // the desk does not hear this one now
+		who := s.phone
+		if c.own {
+			who = s.desk
+		}
+		who.say(signal.Stop, "c1", "a")
+		s.route(0, false)
+		if c.own {
+			s.desk.say(signal.Start, "c1", "b")
+			s.route(0, false)
+			s.phone.say(signal.Ringing, "c1", "b")
+			s.route(0, false)
+		}
+		swap(s.desk, len(s.inboxes[operator]))
+		s.rest()
+		tolerated := c.faulty && c.own
+		if r := s.check(s.history()); r.Clean() != tolerated || (r.Overtaken == 1) != tolerated {
+			t.Errorf("fault %t, own %t: %s, %d overtaken: %v", c.faulty, c.own, r, r.Overtaken, r.Findings)
+		}
+	}
+}
+
 func TestFindsDisorderedRecords(t *testing.T) {
 	const table, memory = "in no table", "forgot or changed"
 	stopped := func(reason signal.Reason) func(*call.State) {
