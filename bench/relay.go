@@ -52,6 +52,25 @@ func relay(kind, url, httpAddr string) error {
 	}
 }
 
+// relayFrom connects and makes the consumer that a relay pulls from.
+func relayFrom(ctx context.Context, url string, ack jetstream.AckPolicy, pending int, opts ...jetstream.JetStreamOpt) (*natsgo.Conn, jetstream.JetStream, jetstream.Consumer, error) {
+	nc, err := natsgo.Connect(url, natsgo.UserInfo(broker.UserAdmin, password))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	js, err := jetstream.New(nc, opts...)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	consumer, err := js.CreateOrUpdateConsumer(ctx, relayIn, jetstream.ConsumerConfig{Durable: relayDurable, AckPolicy: ack, MaxAckPending: pending})
+	return nc, js, consumer, err
+}
+
+// pull asks for so many messages.
+func pull(nc *natsgo.Conn, inbox string, n int) error {
+	return nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+relayIn+"."+relayDurable, inbox, fmt.Appendf(nil, `{"batch":%d}`, n))
+}
+
 // The raw relay keeps this many messages requested and acknowledges as many at
 // once, with one AckAll.
 const (
@@ -63,20 +82,11 @@ const (
 // without waiting, bytes untouched; when a whole group is known to be stored, its
 // last message is acknowledged and with it all before.
 func relayRaw(ctx context.Context, url string) error {
-	nc, err := natsgo.Connect(url, natsgo.UserInfo(broker.UserAdmin, password))
+	nc, _, _, err := relayFrom(ctx, url, jetstream.AckAllPolicy, 20*rawPull)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return err
-	}
-	if _, err := js.CreateOrUpdateConsumer(ctx, relayIn, jetstream.ConsumerConfig{
-		Durable: relayDurable, AckPolicy: jetstream.AckAllPolicy, MaxAckPending: 20 * rawPull,
-	}); err != nil {
-		return err
-	}
 	r := rawRelay{nc: nc, in: natsgo.NewInbox(), acks: natsgo.NewInbox(), failed: make(chan error, 1)}
 	if _, err := nc.Subscribe(r.acks, r.stored); err != nil {
 		return err
@@ -84,7 +94,7 @@ func relayRaw(ctx context.Context, url string) error {
 	if _, err := nc.Subscribe(r.in, r.relay); err != nil {
 		return err
 	}
-	if err := r.pull(rawPull); err != nil {
+	if err := pull(nc, r.in, rawPull); err != nil {
 		return err
 	}
 	idle := time.NewTicker(50 * time.Millisecond)
@@ -115,10 +125,6 @@ type rawRelay struct {
 	failed  chan error
 }
 
-func (r *rawRelay) pull(n int) error {
-	return r.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+relayIn+"."+relayDurable, r.in, fmt.Appendf(nil, `{"batch":%d}`, n))
-}
-
 func (r *rawRelay) relay(m *natsgo.Msg) {
 	if m.Reply == "" || m.Header.Get("Status") != "" {
 		return
@@ -132,7 +138,7 @@ func (r *rawRelay) relay(m *natsgo.Msg) {
 	}
 	if r.pulled++; r.pulled == rawPull/2 {
 		r.pulled = 0
-		if err := r.pull(rawPull / 2); err != nil {
+		if err := pull(r.nc, r.in, rawPull/2); err != nil {
 			r.fail(err)
 		}
 	}
@@ -173,21 +179,11 @@ func (r *rawRelay) fail(err error) {
 // relayPlain is the same as one writes it with nats.go: Consume, PublishMsgAsync, and
 // each message acknowledged by itself, once it is stored.
 func relayPlain(ctx context.Context, url string) error {
-	nc, err := natsgo.Connect(url, natsgo.UserInfo(broker.UserAdmin, password))
+	nc, js, consumer, err := relayFrom(ctx, url, jetstream.AckExplicitPolicy, 20000, jetstream.WithPublishAsyncMaxPending(4000))
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4000))
-	if err != nil {
-		return err
-	}
-	consumer, err := js.CreateOrUpdateConsumer(ctx, relayIn, jetstream.ConsumerConfig{
-		Durable: relayDurable, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 20000,
-	})
-	if err != nil {
-		return err
-	}
 	type published struct {
 		in  jetstream.Msg
 		out jetstream.PubAckFuture
@@ -236,28 +232,16 @@ const (
 // nothing else: for each message a record and the message itself, in atomic batches, then
 // an acknowledgement of its own. It looks at nothing, signs nothing and writes no timer.
 func relayBatches(ctx context.Context, url string) error {
-	nc, err := natsgo.Connect(url, natsgo.UserInfo(broker.UserAdmin, password))
+	nc, js, _, err := relayFrom(ctx, url, jetstream.AckExplicitPolicy, 20000)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return err
-	}
-	if _, err := js.CreateOrUpdateConsumer(ctx, relayIn, jetstream.ConsumerConfig{
-		Durable: relayDurable, AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: 20000,
-	}); err != nil {
-		return err
-	}
 	in, arrived := natsgo.NewInbox(), make(chan *natsgo.Msg, 2*rawPull)
 	if _, err := nc.ChanSubscribe(in, arrived); err != nil {
 		return err
 	}
-	pull := func(n int) error {
-		return nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+relayIn+"."+relayDurable, in, fmt.Appendf(nil, `{"batch":%d}`, n))
-	}
-	if err := pull(rawPull); err != nil {
+	if err := pull(nc, in, rawPull); err != nil {
 		return err
 	}
 	record := bytes.Repeat([]byte{'r'}, recordSize)
@@ -285,7 +269,7 @@ func relayBatches(ctx context.Context, url string) error {
 			}
 		}
 		if pulled += len(group); pulled >= rawPull/2 {
-			if err := pull(pulled); err != nil {
+			if err := pull(nc, in, pulled); err != nil {
 				return err
 			}
 			pulled = 0

@@ -15,8 +15,9 @@ import (
 
 // commits stores what was decided. An atomic batch costs the server much besides its
 // messages - in a file an fsync, during which its stream does nothing else - so that
-// what is decided while one is under way goes into the next one together. Nothing waits for company: what finds no batch under way
-// goes at once, with all that waits at that moment.
+// what is decided while one is under way goes into the next one together. Nothing waits
+// for company: what finds no batch under way goes at once, with all that waits at that
+// moment.
 type commits struct {
 	js jetstream.JetStream
 	// stored is told how each batch went.
